@@ -1,0 +1,145 @@
+"""
+The values that flow: a batch of bytes, a match, an alert.
+
+They are msgspec structs because that makes one of them in a fifth of a microsecond, which matters
+for matches, and turns them into bytes and back, which matters for everything that survives a crash.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """
+    Some complete lines of one file.
+
+    Attributes:
+        file: Which file, for as long as it exists: an identity, not a name.
+        source: The name of the source it belongs to.
+        path: The name under which it is shown.
+        offset: Where ``data`` begins in the (decompressed) file, in bytes.
+        data: Lines, each ended by a newline, except that the last one may lack it when it is cut
+            at ``max_line`` or ends a file that nobody writes to any more.
+        read_at: Unix seconds at which it was read.
+        is_final: Nothing will ever follow: an open record is closed at its end.
+    """
+
+    file: str
+    source: str
+    path: str
+    offset: int
+    data: bytes
+    read_at: float
+    is_final: bool = False
+
+
+class Match(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    One line that one rule was looking for.
+
+    Attributes:
+        rule: The rule's name.
+        key: Values of the rule's ``group_by`` fields, in their order; empty without ``group_by``.
+        time: Unix seconds that count: the line's own, unless it came too late for them.
+        path: The file in which the line stands.
+        offset: Where the line begins in that file, in bytes.
+        line: The line (for csv: the record) as text, without its line end.  Bytes that are not
+            text stand as ``\\xff``.
+        event_time: What the line itself said, where that differs from ``time``.
+    """
+
+    rule: str
+    key: tuple[str, ...]
+    time: float
+    path: str
+    offset: int
+    line: str
+    event_time: float | None = None
+
+
+class Sample(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    A matching line kept as evidence.
+
+    Attributes:
+        time: Unix seconds.
+        path: The file in which it stands.
+        offset: Where it begins there, in bytes.
+        line: Its text, perhaps shortened.
+        span: The part of ``line`` that matched, as a slice; empty where it cannot be told.
+    """
+
+    time: float
+    path: str
+    offset: int
+    line: str
+    span: tuple[int, int] = (0, 0)
+
+
+class Alert(msgspec.Struct, frozen=True):
+    """
+    A rule's limit was passed and somebody is to be told.
+
+    Attributes:
+        id: Derived from rule, key, time and ordinal: the same line gives the same id everywhere.
+        rule: The rule's name.
+        key: Pairs of ``group_by`` field and value, in the rule's order.
+        time: Unix seconds of the triggering event.
+        count: Events in the window, exact up to ``limit + 1``.
+        limit: The rule's ``more_than``.
+        within: The window's length in seconds.
+        since: Unix seconds of the oldest event counted.
+        since_last: Events of this key since its previous alert, this one included; since it was
+            first seen when there was none.
+        previous: Unix seconds of the previous alert of this key, if any.
+        path: The file of the triggering line.
+        offset: Where the triggering line begins there, in bytes.
+        line: The triggering line.
+        first: The first line of the window, where it is still known.
+        last: The last lines, oldest first; the very last is the triggering one.
+        histogram: Events per equal slice of the window, oldest first.
+        event_time: What the triggering line itself said, where it came too late for that.
+    """
+
+    id: str
+    rule: str
+    key: tuple[tuple[str, str], ...]
+    time: float
+    count: int
+    limit: int
+    within: float
+    since: float
+    since_last: int
+    previous: float | None
+    path: str
+    offset: int
+    line: str
+    first: Sample | None
+    last: tuple[Sample, ...]
+    histogram: tuple[int, ...]
+    event_time: float | None = None
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """
+    An alert together with what its mail needs to know about the rule that raised it.
+
+    It is stored in the outbox as it is, so a mail says what was true when the alert was raised,
+    whatever a reload has changed since.
+
+    Attributes:
+        alert: What happened.
+        recipients: Who is to be told.
+        severity: How urgent it is.
+        description: What the person who gets the mail should do; may be empty.
+        raised_at: Unix seconds, by the clock, at which the alert was raised.
+        is_time_of_reading: The source has no timestamps, so all times are those of reading.
+    """
+
+    alert: Alert
+    recipients: tuple[str, ...]
+    severity: str
+    description: str
+    raised_at: float
+    is_time_of_reading: bool = False

@@ -1,0 +1,156 @@
+"""
+What to look for, where, and how much is too much.
+
+Plain values, already validated (see ``alertd.config``): the core never refuses a rule.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+Format: TypeAlias = Literal["plain", "csv", "json", "logfmt", "syslog"]
+Severity: TypeAlias = Literal["info", "warning", "critical"]
+Operator: TypeAlias = Literal[
+    "equals",
+    "any_of",
+    "regex",
+    "contains",
+    "at_least",
+    "at_most",
+    "more_than",
+    "less_than",
+    "not",
+    "exists",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """
+    Files that share a format.
+
+    Attributes:
+        name: Unique among the sources.
+        paths: Absolute globs.
+        exclude: Globs of paths that are left out.
+        format: How a line is split into fields.
+        delimiter: Between the fields of a csv record, one character.
+        columns: Names of a csv's fields; empty when the file's first line has them.
+        multiline: A quoted csv field may contain newlines.
+        timestamp: A field's name, ``"auto"`` (found in the line) or ``"none"`` (time of reading).
+        timestamp_format: strptime format for the timestamp, if it is given.
+        timezone: For timestamps without one.
+        start_at: Where to begin in files that are there when a glob is first used.
+        max_line: Bytes of a line that are looked at; the rest of a longer one is skipped.
+        encoding: A Python codec name, normalised (``utf-8``, ``cp1252``).
+        max_skew: Seconds by which a timestamp may be ahead of the clock.
+        lateness: Seconds by which a line may come later than a newer one.
+    """
+
+    name: str
+    paths: tuple[str, ...]
+    timezone: tzinfo
+    exclude: tuple[str, ...] = ()
+    format: Format = "plain"
+    delimiter: str = ","
+    columns: tuple[str, ...] = ()
+    multiline: bool = False
+    timestamp: str = "auto"
+    timestamp_format: str | None = None
+    start_at: Literal["end", "beginning"] = "end"
+    max_line: int = 65536
+    encoding: str = "utf-8"
+    max_skew: float = 60.0
+    lateness: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """
+    One demand on one field.
+
+    A field is text; ``line`` is the whole line.  Where the operand is a number, the field's text
+    is read as one, and a field that is not a number does not fulfil the condition.  A missing
+    field fulfils only ``not`` and ``exists = false``.
+
+    Attributes:
+        field: The field's name, for json a dotted path.
+        operator: What is demanded.
+        operand: ``str``, ``float`` or ``bool`` for ``equals``; a tuple of those for ``any_of``;
+            a regex's text for ``regex``; text for ``contains``; a float for the four comparisons;
+            a ``bool`` for ``exists``; for ``not``, the conditions of which not all may hold.
+    """
+
+    field: str
+    operator: Operator
+    operand: str | float | bool | tuple[str | float | bool, ...] | tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A regex in Python's dialect, searched in the whole line; its named groups become fields."""
+
+    regex: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conjunction:
+    """Conditions that must all hold."""
+
+    conditions: tuple[Condition, ...]
+
+
+Alternative: TypeAlias = Pattern | Conjunction
+Selector: TypeAlias = tuple[Alternative, ...]
+"""Any of these; the first alternative that holds gives the fields of its named groups."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """
+    What to look for, and how much is too much.
+
+    Attributes:
+        name: Unique among the rules.
+        sources: Names of the sources whose lines it sees.
+        match: What it looks for.
+        unless: What it leaves out all the same.
+        group_by: Fields whose values make the key; every key has a window of its own.
+        kind: How events are judged; ``"threshold"`` counts them.
+        more_than: The greatest number of events that is not yet too much.
+        within: The window's length in seconds.
+        cooldown: Seconds between two alerts of one key.
+        max_keys: Keys remembered at the same time.
+        recipients: Mail addresses.
+        severity: How urgent it is.
+        description: What the person who gets the mail should do.
+    """
+
+    name: str
+    sources: tuple[str, ...]
+    match: Selector
+    more_than: int
+    within: float
+    cooldown: float
+    recipients: tuple[str, ...]
+    unless: Selector = ()
+    group_by: tuple[str, ...] = ()
+    kind: Literal["threshold"] = "threshold"
+    max_keys: int = 10_000
+    severity: Severity = "critical"
+    description: str = ""
+
+    @property
+    def identity(self) -> str:
+        """
+        What the meaning of this rule's counts depends on, as a digest.
+
+        Windows outlive a reload as long as this stays the same.
+        """
+        meaning = (self.kind, sorted(self.sources), self.match, self.unless, self.group_by)
+        return hashlib.blake2b(repr(meaning).encode(), digest_size=16).hexdigest()
