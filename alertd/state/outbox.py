@@ -1,0 +1,526 @@
+"""
+Alerts on their way out: from the commit that raised them to the server's 250.
+
+A notice is *queued* for each of its addresses.  A mail is *frozen*: its bytes are stored before
+the first attempt and are the bytes of every attempt.  Freezing moves its addresses from the queue
+to *copies*, and each copy is judged on its own: pending, sent, or failed for good.
+
+What is frozen under a Message-ID stays: a second mail with the same ID is given the first one's
+bytes, so that whoever compares two copies finds them equal.
+
+What is done keeps its id, rule and times, for ``alertd status`` and so that an alert which comes
+again is known.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, TypeVar
+
+import msgspec
+
+from alertd.core.events import Notice
+from alertd.state.database import seal, unseal
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
+
+T = TypeVar("T")
+Reason: TypeAlias = Literal["alert", "catching up", "digest"]
+
+KEPT_DONE: Final = 1_000
+KEPT_FAILED: Final = 10_000
+_HOUR: Final = 3600.0
+
+
+class Queued(msgspec.Struct, frozen=True, gc=False):
+    """
+    A notice that is in no mail yet, for some addresses.
+
+    Attributes:
+        number: Its place in the order of raising.
+        time: Unix seconds of the event.
+        raised_at: Unix seconds, by the clock, of the alert.
+        addresses: Who is still to be told.
+    """
+
+    number: int
+    time: float
+    raised_at: float
+    addresses: tuple[str, ...]
+
+
+class Copy(msgspec.Struct, frozen=True, gc=False):
+    """
+    One address's copy of a frozen mail.
+
+    Attributes:
+        address: Whose.
+        status: Where it stands.
+        attempts: How often the server has judged this copy, or left us without a judgement.
+        next_attempt: Unix seconds before which it is not tried again.
+        is_uncertain: It may have arrived: the connection broke when the server had it all.
+        detail: What the server said last.
+    """
+
+    address: str
+    status: Literal["pending", "sent", "failed"] = "pending"
+    attempts: int = 0
+    next_attempt: float = 0.0
+    is_uncertain: bool = False
+    detail: str = ""
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """
+    A frozen mail that somebody still waits for.
+
+    Attributes:
+        message_id: Its name.
+        first: The number of the oldest notice in it.
+        frozen_at: Unix seconds of its first attempt.
+        copies: Those that are pending.
+    """
+
+    message_id: str
+    first: int
+    frozen_at: float
+    copies: tuple[Copy, ...]
+
+
+class Frozen(msgspec.Struct, frozen=True):
+    """To record: a mail's bytes, for these addresses of these notices, before its first attempt."""
+
+    message_id: str
+    payload: bytes
+    reason: Reason
+    notices: tuple[int, ...]
+    addresses: tuple[str, ...]
+    at: float
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """To record: what became of some copies of a mail."""
+
+    message_id: str
+    copies: tuple[Copy, ...]
+    at: float
+
+
+class Retained(msgspec.Struct, frozen=True):
+    """
+    To record: for these rules only these addresses are still to be told.
+
+    A rule that is not named keeps all of its own.
+    """
+
+    recipients: Mapping[str, AbstractSet[str]]
+
+
+Record: TypeAlias = Frozen | Judged | Retained
+
+
+class SentMail(msgspec.Struct, frozen=True, gc=False):
+    """A mail to one address within the last hour: when it was frozen, and why."""
+
+    address: str
+    at: float
+    reason: Reason
+
+
+class Undelivered(msgspec.Struct, frozen=True):
+    """A copy that failed for good."""
+
+    message_id: str
+    address: str
+    detail: str
+    at: float
+
+
+class PastAlert(msgspec.Struct, frozen=True):
+    """An alert as it is remembered; ``done_at`` is None until everybody has it."""
+
+    id: str
+    rule: str
+    key: tuple[tuple[str, str], ...]
+    time: float
+    raised_at: float
+    done_at: float | None
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """
+    How full the outbox is.
+
+    Attributes:
+        pending: Alerts that somebody still waits for.
+        failed: Copies that failed for good.
+        oldest: Unix seconds at which the oldest pending alert was raised.
+    """
+
+    pending: int
+    failed: int
+    oldest: float | None
+
+
+class Worker(Protocol):
+    """Whatever runs jobs on the database."""
+
+    async def read(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """Run ``job``."""
+        ...
+
+    async def write(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """Run ``job`` in a transaction."""
+        ...
+
+
+class Outbox:
+    """
+    The delivery's side of the state; all methods raise ``StateError``.
+
+    Notices get in by ``State.commit`` only, together with what made them.
+    """
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    async def queued(self, after: int = 0) -> list[Queued]:
+        """Return the notices numbered above ``after`` that are queued for anybody, in order."""
+        return await self._worker.read(lambda connection: _queued(connection, after))
+
+    async def notices(self, numbers: Sequence[int]) -> list[Notice]:
+        """
+        Return these notices in full, as they were raised.
+
+        ``recipients`` are those who were or will be told: without the addresses that a reload has
+        taken away since.
+        """
+        return await self._worker.read(lambda connection: _notices(connection, numbers))
+
+    async def pending(self) -> list[Pending]:
+        """Return the frozen mails with pending copies, oldest first."""
+        return await self._worker.read(_pending)
+
+    async def payload(self, message_id: str) -> bytes | None:
+        """Return the bytes frozen under ``message_id``, unless there are none any more."""
+        return await self._worker.read(lambda connection: _payload(connection, message_id))
+
+    async def write(self, records: Sequence[Record]) -> None:
+        """Record what happened, in that order, in one transaction; again is no different."""
+        await self._worker.write(lambda connection: _record(connection, records))
+
+    async def sent_since(self, time: float) -> list[SentMail]:
+        """Return the mails frozen after ``time``, of the last hour at least, by address."""
+        return await self._worker.read(lambda connection: _sent_since(connection, time))
+
+    async def failed(self, limit: int = 100) -> list[Undelivered]:
+        """Return the newest copies that failed for good, newest first."""
+        return await self._worker.read(lambda connection: _failed(connection, limit))
+
+    async def last_alerts(self, limit: int = 10) -> list[PastAlert]:
+        """Return the alerts raised last, newest first."""
+        return await self._worker.read(lambda connection: _last_alerts(connection, limit))
+
+    async def counts(self) -> Counts:
+        """Count what is here."""
+        return await self._worker.read(_counts)
+
+
+def enqueue(connection: sqlite3.Connection, notices: Iterable[Notice]) -> None:
+    """
+    Queue notices, each for its recipients; one whose alert is already known is left out.
+
+    Runs inside the transaction of ``State.commit``.
+    """
+    for notice in notices:
+        alert = notice.alert
+        added = connection.execute(
+            "INSERT OR IGNORE INTO notice (id, rule, key, time, raised_at, value)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                alert.id,
+                alert.rule,
+                msgspec.json.encode(alert.key).decode(),
+                alert.time,
+                notice.raised_at,
+                seal(alert.id, msgspec.msgpack.encode(notice)),
+            ),
+        )
+        if added.rowcount == 1:
+            connection.executemany(
+                "INSERT INTO queued VALUES (?, ?)",
+                [(added.lastrowid, address) for address in _distinct(notice.recipients)],
+            )
+
+
+def _distinct(addresses: Iterable[str]) -> list[str]:
+    """Leave out repeated addresses; the part after the @ is the same in either case."""
+    seen: dict[tuple[str, str], str] = {}
+    for address in addresses:
+        local, _, domain = address.rpartition("@")
+        seen.setdefault((local, domain.casefold()), address)
+    return list(seen.values())
+
+
+def _queued(connection: sqlite3.Connection, after: int) -> list[Queued]:
+    found: list[Queued] = []
+    addresses: list[str] = []
+    previous: tuple[int, float, float] | None = None
+    for number, time, raised_at, address in connection.execute(
+        "SELECT number, time, raised_at, address FROM queued JOIN notice ON number = notice"
+        " WHERE notice > ? ORDER BY notice, address",
+        (after,),
+    ):
+        if previous is not None and previous[0] != number:
+            found.append(Queued(*previous, tuple(addresses)))
+            addresses.clear()
+        previous = (number, time, raised_at)
+        addresses.append(address)
+    if previous is not None:
+        found.append(Queued(*previous, tuple(addresses)))
+    return found
+
+
+def _notices(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[Notice]:
+    found = []
+    for number in numbers:
+        row = connection.execute("SELECT value FROM notice WHERE number = ?", (number,)).fetchone()
+        if row is None or row[0] is None:
+            continue
+        notice = msgspec.msgpack.decode(unseal(row[0]), type=Notice)
+        told = {
+            address
+            for (address,) in connection.execute(
+                "SELECT address FROM queued WHERE notice = ?1 UNION"
+                " SELECT address FROM content JOIN copy USING (mail) WHERE notice = ?1",
+                (number,),
+            )
+        }
+        recipients = tuple(a for a in _distinct(notice.recipients) if a in told)
+        found.append(msgspec.structs.replace(notice, recipients=recipients))
+    return found
+
+
+def _pending(connection: sqlite3.Connection) -> list[Pending]:
+    mails = connection.execute(
+        "SELECT number, message_id, frozen_at,"
+        " (SELECT coalesce(min(notice), 0) FROM content WHERE mail = number) AS first"
+        " FROM mail WHERE number IN (SELECT mail FROM copy WHERE status = 'pending')"
+        " ORDER BY first, number"
+    ).fetchall()
+    return [
+        Pending(
+            message_id,
+            first,
+            frozen_at,
+            tuple(
+                Copy(address, status, attempts, next_attempt, bool(is_uncertain), detail)
+                for address, status, attempts, next_attempt, is_uncertain, detail in (
+                    connection.execute(
+                        "SELECT address, status, attempts, next_attempt, is_uncertain, detail"
+                        " FROM copy WHERE mail = ? AND status = 'pending' ORDER BY address",
+                        (number,),
+                    )
+                )
+            ),
+        )
+        for number, message_id, frozen_at, first in mails
+    ]
+
+
+def _payload(connection: sqlite3.Connection, message_id: str) -> bytes | None:
+    row = connection.execute(
+        "SELECT payload FROM mail WHERE message_id = ?", (message_id,)
+    ).fetchone()
+    return None if row is None or row[0] is None else unseal(row[0])
+
+
+def _record(connection: sqlite3.Connection, records: Sequence[Record]) -> None:
+    for record in records:
+        match record:
+            case Frozen():
+                _freeze(connection, record)
+            case Judged():
+                _judge(connection, record)
+            case Retained():
+                _retain(connection, record)
+
+
+def _freeze(connection: sqlite3.Connection, mail: Frozen) -> None:
+    connection.execute(
+        "INSERT INTO mail (message_id, reason, frozen_at, payload) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (message_id) DO UPDATE SET payload = coalesce(payload, excluded.payload)",
+        (mail.message_id, mail.reason, mail.at, seal(mail.message_id, mail.payload)),
+    )
+    number = _number(connection, mail.message_id)
+    connection.executemany(
+        "INSERT OR IGNORE INTO content VALUES (?, ?)",
+        [(number, notice) for notice in mail.notices],
+    )
+    connection.executemany(
+        "INSERT OR IGNORE INTO copy (mail, address, reason, status, frozen_at)"
+        " VALUES (?, ?, ?, 'pending', ?)",
+        [(number, address, mail.reason, mail.at) for address in mail.addresses],
+    )
+    for address in mail.addresses:
+        connection.execute(
+            "DELETE FROM queued WHERE address = ?"
+            " AND notice IN (SELECT notice FROM content WHERE mail = ?)",
+            (address, number),
+        )
+
+
+def _judge(connection: sqlite3.Connection, judged: Judged) -> None:
+    number = _number(connection, judged.message_id)
+    connection.executemany(
+        "UPDATE copy SET status = ?, attempts = ?, next_attempt = ?, is_uncertain = ?,"
+        " detail = ?, judged_at = ? WHERE mail = ? AND address = ?",
+        [
+            (
+                copy.status,
+                copy.attempts,
+                copy.next_attempt,
+                copy.is_uncertain,
+                copy.detail,
+                judged.at,
+                number,
+                copy.address,
+            )
+            for copy in judged.copies
+        ],
+    )
+    _finish(connection, number, judged.at)
+
+
+def _finish(connection: sqlite3.Connection, mail: int, at: float) -> None:
+    """Let go of what nobody needs any more, once everybody has what is in ``mail``."""
+    connection.execute(
+        "UPDATE notice SET done_at = ?1, value = NULL"
+        " WHERE number IN (SELECT notice FROM content WHERE mail = ?2) AND done_at IS NULL"
+        " AND NOT EXISTS (SELECT 1 FROM queued WHERE queued.notice = notice.number)"
+        " AND NOT EXISTS (SELECT 1 FROM content JOIN copy USING (mail)"
+        "                 WHERE content.notice = notice.number AND copy.status <> 'sent')",
+        (at, mail),
+    )
+    connection.execute(
+        "UPDATE mail SET payload = NULL WHERE number IN"
+        " (SELECT mail FROM content WHERE notice IN (SELECT notice FROM content WHERE mail = ?))"
+        " AND payload IS NOT NULL"
+        " AND NOT EXISTS (SELECT 1 FROM copy WHERE copy.mail = number AND status <> 'sent')"
+        " AND NOT EXISTS (SELECT 1 FROM content JOIN notice ON notice.number = content.notice"
+        "                 WHERE content.mail = mail.number AND notice.done_at IS NULL)",
+        (mail,),
+    )
+
+
+def _retain(connection: sqlite3.Connection, retained: Retained) -> None:
+    for rule, addresses in retained.recipients.items():
+        for notice, address in connection.execute(
+            "SELECT notice, address FROM queued JOIN notice ON number = notice WHERE rule = ?",
+            (rule,),
+        ).fetchall():
+            if address not in addresses:
+                connection.execute(
+                    "DELETE FROM queued WHERE notice = ? AND address = ?", (notice, address)
+                )
+    for mail, address in connection.execute(
+        "SELECT mail, address FROM copy WHERE status = 'pending'"
+    ).fetchall():
+        rules = connection.execute(
+            "SELECT DISTINCT rule FROM content JOIN notice ON number = notice WHERE mail = ?",
+            (mail,),
+        ).fetchall()
+        if not any(address in retained.recipients.get(rule, (address,)) for (rule,) in rules):
+            connection.execute("DELETE FROM copy WHERE mail = ? AND address = ?", (mail, address))
+    connection.execute(
+        "UPDATE notice SET done_at = raised_at, value = NULL WHERE done_at IS NULL"
+        " AND NOT EXISTS (SELECT 1 FROM queued WHERE queued.notice = notice.number)"
+        " AND NOT EXISTS (SELECT 1 FROM content JOIN copy USING (mail)"
+        "                 WHERE content.notice = notice.number AND copy.status <> 'sent')"
+    )
+
+
+def prune(connection: sqlite3.Connection, before: float) -> None:
+    """
+    Forget all but the last done and failed; mails frozen since ``before`` stay for the hour limit.
+
+    Runs at the start and now and then, inside a transaction.
+    """
+    connection.execute(
+        "DELETE FROM notice WHERE done_at IS NOT NULL AND number <= coalesce((SELECT number FROM"
+        " notice WHERE done_at IS NOT NULL ORDER BY number DESC LIMIT 1 OFFSET ?), 0)",
+        (KEPT_DONE,),
+    )
+    connection.execute(
+        "DELETE FROM copy WHERE status = 'failed' AND mail <= coalesce((SELECT mail FROM copy"
+        " WHERE status = 'failed' ORDER BY mail DESC LIMIT 1 OFFSET ?), 0)",
+        (KEPT_FAILED,),
+    )
+    connection.execute("DELETE FROM content WHERE notice NOT IN (SELECT number FROM notice)")
+    connection.execute(
+        "DELETE FROM copy WHERE status = 'sent' AND frozen_at < ?"
+        " AND mail NOT IN (SELECT mail FROM content)",
+        (before,),
+    )
+    connection.execute(
+        "DELETE FROM mail WHERE number NOT IN (SELECT mail FROM copy)"
+        " AND number NOT IN (SELECT mail FROM content)"
+    )
+
+
+def _number(connection: sqlite3.Connection, message_id: str) -> int:
+    row = connection.execute(
+        "SELECT number FROM mail WHERE message_id = ?", (message_id,)
+    ).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def _sent_since(connection: sqlite3.Connection, time: float) -> list[SentMail]:
+    return [
+        SentMail(*row)
+        for row in connection.execute(
+            "SELECT address, frozen_at, reason FROM copy WHERE frozen_at > ? ORDER BY frozen_at",
+            (time,),
+        )
+    ]
+
+
+def _failed(connection: sqlite3.Connection, limit: int) -> list[Undelivered]:
+    return [
+        Undelivered(*row)
+        for row in connection.execute(
+            "SELECT message_id, address, detail, judged_at FROM copy JOIN mail ON number = mail"
+            " WHERE status = 'failed' ORDER BY judged_at DESC, mail DESC, address LIMIT ?",
+            (limit,),
+        )
+    ]
+
+
+def _last_alerts(connection: sqlite3.Connection, limit: int) -> list[PastAlert]:
+    return [
+        PastAlert(
+            id_,
+            rule,
+            msgspec.json.decode(key, type=tuple[tuple[str, str], ...]),
+            time,
+            raised_at,
+            done_at,
+        )
+        for id_, rule, key, time, raised_at, done_at in connection.execute(
+            "SELECT id, rule, key, time, raised_at, done_at FROM notice"
+            " ORDER BY number DESC LIMIT ?",
+            (limit,),
+        )
+    ]
+
+
+def _counts(connection: sqlite3.Connection) -> Counts:
+    pending, oldest = connection.execute(
+        "SELECT count(*), min(raised_at) FROM notice WHERE number IN"
+        " (SELECT notice FROM queued UNION"
+        "  SELECT notice FROM content JOIN copy USING (mail) WHERE status = 'pending')"
+    ).fetchone()
+    (failed,) = connection.execute("SELECT count(*) FROM copy WHERE status = 'failed'").fetchone()
+    return Counts(pending, failed, oldest)
