@@ -35,7 +35,7 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 class Match(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """
+    r"""
     One line that one rule was looking for.
 
     Attributes:
@@ -45,7 +45,7 @@ class Match(msgspec.Struct, frozen=True, array_like=True, gc=False):
         path: The file in which the line stands.
         offset: Where the line begins in that file, in bytes.
         line: The line (for csv: the record) as text, without its line end.  Bytes that are not
-            text stand as ``\\xff``.
+            text stand as ``\xff``.
         event_time: What the line itself said, where that differs from ``time``.
     """
 
@@ -96,7 +96,7 @@ class Alert(msgspec.Struct, frozen=True):
         path: The file of the triggering line.
         offset: Where the triggering line begins there, in bytes.
         line: The triggering line.
-        first: The first line of the window, where it is still known.
+        first: The oldest line of the window that is still known.
         last: The last lines, oldest first; the very last is the triggering one.
         histogram: Events per equal slice of the window, oldest first.
         event_time: What the triggering line itself said, where it came too late for that.
@@ -115,7 +115,7 @@ class Alert(msgspec.Struct, frozen=True):
     path: str
     offset: int
     line: str
-    first: Sample | None
+    first: Sample
     last: tuple[Sample, ...]
     histogram: tuple[int, ...]
     event_time: float | None = None

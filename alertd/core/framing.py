@@ -1,6 +1,4 @@
-"""
-What a file has taught us so far, as plain data that is stored with its position.
-"""
+"""What a file has taught us so far, as plain data that is stored with its position."""
 
 from __future__ import annotations
 

@@ -1,0 +1,135 @@
+"""
+The detectors of one rule, by key, bounded.
+
+Whoever writes the log chooses the keys, so their number is limited: at the limit the key seen
+longest ago goes.  Its cooldown stays until it ends, or else a flood of new keys could make an old
+one ring again.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+
+from alertd.core.detector import DETECTORS, Detector, Frozen
+
+if TYPE_CHECKING:
+    from alertd.core.events import Alert, Match
+    from alertd.core.rules import Rule
+
+Key: TypeAlias = tuple[str, ...]
+
+COOLING_SHARE = 4
+"""One in so many of ``max_keys``, at least one, may be a cooldown that outlives its key."""
+
+
+class Snapshot(msgspec.Struct, frozen=True, array_like=True):
+    """
+    A keyspace as plain data.
+
+    Attributes:
+        identity: The rule's identity: state is taken up only by a rule that means the same.
+        limit: The rule's ``more_than``: a raised limit needs more history than was kept.
+        detectors: By key, the one seen longest ago first.
+        cooling: Cooldowns of evicted keys, the one evicted longest ago first.
+        evictions: Keys that went while they still counted.
+    """
+
+    identity: str
+    limit: int
+    detectors: tuple[tuple[Key, Frozen], ...]
+    cooling: tuple[tuple[Key, Frozen], ...]
+    evictions: int
+
+    def is_meant_for(self, rule: Rule) -> bool:
+        """Tell whether a rule may continue from here."""
+        return self.identity == rule.identity and rule.more_than <= self.limit
+
+
+class Keyspace:
+    """
+    Every key of one rule.
+
+    Args:
+        rule: Whose keys they are.
+        snapshot: State to take up, meant for this rule.
+    """
+
+    __slots__ = ("_cooling", "_detectors", "_kind", "evictions", "held", "rule")
+
+    def __init__(self, rule: Rule, snapshot: Snapshot | None = None) -> None:
+        self.rule = rule
+        self._kind = DETECTORS[rule.kind]
+        self._detectors: OrderedDict[Key, Detector] = OrderedDict()
+        self._cooling: OrderedDict[Key, Frozen] = OrderedDict()
+        self.evictions = 0
+        self.held = 0
+        if snapshot is not None:
+            for key, frozen in snapshot.detectors[-rule.max_keys :]:
+                detector = self._detectors[key] = self._kind(rule, key, frozen)
+                self.held += detector.evidence.size
+            self._cooling.update(snapshot.cooling)
+            self.evictions = snapshot.evictions
+
+    def __len__(self) -> int:
+        return len(self._detectors)
+
+    def feed(self, match: Match) -> Alert | None:
+        """Hand a match to its key's detector; return the alert that it raises, if any."""
+        key = match.key
+        detector = self._detectors.get(key)
+        if detector is None:
+            detector = self._admit(key, match.time)
+        else:
+            self._detectors.move_to_end(key)
+        self.held += detector.evidence.add(match, self.rule.within)
+        return detector.feed(match)
+
+    def shed(self) -> None:
+        """Forget the evidence of the half of the keys that were seen longest ago."""
+        for detector in list(self._detectors.values())[: (len(self) + 1) // 2]:
+            self.held -= detector.evidence.clear()
+
+    def freeze(self) -> Snapshot:
+        """Return its state as plain data."""
+        return Snapshot(
+            self.rule.identity,
+            self.rule.more_than,
+            tuple((key, detector.freeze()) for key, detector in self._detectors.items()),
+            tuple(self._cooling.items()),
+            self.evictions,
+        )
+
+    def _admit(self, key: Key, now: float) -> Detector:
+        self._forget(now)
+        frozen = self._cooling.pop(key, None)
+        detector = self._detectors[key] = self._kind(self.rule, key, frozen)
+        return detector
+
+    def _forget(self, now: float) -> None:
+        """Make room for one more key: idle ones first, else the one seen longest ago."""
+        detectors = self._detectors
+        while detectors:
+            key, oldest = next(iter(detectors.items()))
+            is_full = len(detectors) >= self.rule.max_keys
+            if not is_full and not oldest.is_idle(now):
+                return
+            del detectors[key]
+            self.held -= oldest.evidence.size
+            if not oldest.is_spent(now):
+                self.evictions += 1
+            if oldest.is_quiet(now):
+                self._keep_quiet(key, oldest, now)
+
+    def _keep_quiet(self, key: Key, detector: Detector, now: float) -> None:
+        cooling = self._cooling
+        while cooling:
+            oldest, frozen = next(iter(cooling.items()))
+            is_over = not self._kind(self.rule, oldest, frozen).is_quiet(now)
+            if not is_over and len(cooling) < max(1, self.rule.max_keys // COOLING_SHARE):
+                break
+            del cooling[oldest]
+        frozen = detector.freeze()
+        cooling[key] = msgspec.structs.replace(frozen, times=(), samples=())

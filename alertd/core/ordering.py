@@ -1,0 +1,210 @@
+"""
+Matches of many files → one stream in time order.
+
+A rule must see its events in time order across all its files, or a backlog in one of them would
+be judged against the present of another.  So while any file is behind, matches wait until every
+file that is behind has been read past their time; when all are at their end nothing waits.
+
+Refuses to read a clock, and to drop a match: one that comes later than it may takes the newest
+time that its rule has seen, keeps its own as ``event_time``, and is counted.
+
+Trap: within one file the order of the lines counts, not that of their timestamps (as far as
+``lateness`` does not say otherwise).  Live, a line is judged when it is read; sorting a backlog by
+timestamps alone would judge it differently, and the answer would depend on when alertd was down.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import deque
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+
+from alertd.core.events import Match
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+File: TypeAlias = tuple[str, str]
+"""A file's path and identity; files with equal times come in this order."""
+
+Place: TypeAlias = tuple[float, File]
+"""A place in the order: a time, and among equal times a file."""
+
+EVERYTHING: Place = (math.inf, ("", ""))
+LAST_FILE: File = (chr(0x10FFFF), "")
+
+
+class Snapshot(msgspec.Struct, frozen=True, array_like=True):
+    """
+    An ordering as plain data.
+
+    Attributes:
+        waiting: Matches that wait, in order, each with its file.
+        arrivals: When they were read, and up to which time, both in Unix seconds.
+        newest: The newest time that each rule has seen.
+        late: How many matches came too late for their own time.
+    """
+
+    waiting: tuple[tuple[File, Match], ...] = ()
+    arrivals: tuple[tuple[float, float], ...] = ()
+    newest: dict[str, float] = {}
+    late: int = 0
+
+
+class Ordering:
+    """
+    One stream for the rules that share a set of sources.
+
+    Args:
+        lateness: Seconds by which a line may come later than a newer one.
+        snapshot: State to take up.
+    """
+
+    def __init__(self, lateness: float, snapshot: Snapshot | None = None) -> None:
+        self.lateness = lateness
+        self.late = 0
+        self._newest: dict[str, float] = {}
+        self._heap: list[tuple[float, File, int, str, Match]] = []
+        # A batch that nothing waits before: most often it can pass without being sorted.
+        self._fresh: tuple[File, Sequence[Match]] | None = None
+        # The greatest time so far of each file and rule that have matches in the heap.
+        self._floors: dict[tuple[File, str], float] = {}
+        # Files that are behind, and the time past which each has been read.
+        self._fronts: dict[File, float] = {}
+        # For `lateness` only: the newest time read from any file, and when matches were read.
+        self._newest_read = -math.inf
+        self._arrivals: deque[tuple[float, float]] = deque()
+        if snapshot is not None:
+            self.late = snapshot.late
+            self._newest.update(snapshot.newest)
+            self._arrivals.extend(snapshot.arrivals)
+            for file, match in snapshot.waiting:
+                self._push(file, match)
+
+    @property
+    def waiting(self) -> int:
+        """How many matches wait."""
+        return len(self._heap) + (len(self._fresh[1]) if self._fresh else 0)
+
+    def behind(self, file: File, front: float | None) -> None:
+        """
+        Note that a file has lines that have not been read.
+
+        Args:
+            file: Its path and identity.
+            front: Unix seconds of the newest line that has been read from it; ``None`` when
+                nothing has, so that nothing may pass.
+        """
+        self._fronts[file] = -math.inf if front is None else front
+
+    def at_end(self, file: File) -> None:
+        """Note that a file has been read to its end, or cannot be read, or is gone."""
+        self._fronts.pop(file, None)
+
+    def slowest(self) -> File | None:
+        """Return the file for which the others wait."""
+        return min(self._fronts, key=lambda file: (self._fronts[file], file), default=None)
+
+    def add(self, file: File, matches: Sequence[Match], *, front: float, read_at: float) -> None:
+        """
+        Take the matches of a batch.
+
+        Args:
+            file: The file in which they stand.
+            matches: In the order of their offsets.
+            front: Unix seconds of the newest line in the file up to the end of the batch.
+            read_at: Unix seconds by the clock, from which ``lateness`` is measured.
+        """
+        if self.lateness:
+            self._newest_read = max(self._newest_read, front)
+            if matches:
+                self._arrivals.append((read_at, max(match.time for match in matches)))
+        self._sort_fresh()
+        if self._heap or self.lateness:
+            for match in matches:
+                self._push(file, match)
+        elif matches:
+            self._fresh = file, matches
+
+    def release(self, now: float | None = None) -> list[Match]:
+        """
+        Return the matches that need not wait any longer, in order.
+
+        Args:
+            now: Unix seconds by the clock, if there is one: what has waited for ``lateness``
+                by it waits no longer.
+        """
+        if self._fresh is not None:
+            file, matches = self._fresh
+            if not self._fronts or (len(self._fronts) == 1 and file in self._fronts):
+                self._fresh = None
+                return [self._stamp(match, match.time) for match in matches]
+            self._sort_fresh()
+        return list(self._pop(self._limit(now))) if self._heap else []
+
+    def flush(self) -> list[Match]:
+        """Return all that waits, in order: nothing more will come."""
+        self._fronts.clear()
+        self._sort_fresh()
+        return list(self._pop(EVERYTHING))
+
+    def deadline(self) -> float | None:
+        """Return the Unix seconds by the clock at which something will have waited enough."""
+        if self._fronts or not self._arrivals:
+            return None
+        return self._arrivals[0][0] + self.lateness
+
+    def freeze(self) -> Snapshot:
+        """Return its state as plain data."""
+        self._sort_fresh()
+        waiting = tuple((file, match) for _, file, _, _, match in sorted(self._heap))
+        return Snapshot(waiting, tuple(self._arrivals), dict(self._newest), self.late)
+
+    def _sort_fresh(self) -> None:
+        if self._fresh is not None:
+            file, matches = self._fresh
+            self._fresh = None
+            for match in matches:
+                self._push(file, match)
+
+    def _push(self, file: File, match: Match) -> None:
+        time = match.time
+        if not self.lateness:
+            time = max(time, self._floors.get((file, match.rule), time))
+            self._floors[file, match.rule] = time
+        heapq.heappush(self._heap, (time, file, match.offset, match.rule, match))
+
+    def _limit(self, now: float | None) -> Place:
+        """Return the place in the order before which nothing can come any more."""
+        if self._fronts:
+            front, file = min((front, file) for file, front in self._fronts.items())
+            return front - self.lateness, file
+        if not self.lateness:
+            return EVERYTHING
+        limit = self._newest_read - self.lateness
+        while now is not None and self._arrivals and self._arrivals[0][0] + self.lateness <= now:
+            limit = max(limit, self._arrivals.popleft()[1])
+        return limit, LAST_FILE
+
+    def _pop(self, limit: Place) -> Iterator[Match]:
+        heap = self._heap
+        while heap and heap[0][:2] <= limit:
+            time, _, _, _, match = heapq.heappop(heap)
+            yield self._stamp(match, time)
+        if not heap:
+            # What has been released is remembered in `_newest`.
+            self._floors.clear()
+            self._arrivals.clear()
+
+    def _stamp(self, match: Match, time: float) -> Match:
+        """Give a match the time that counts: its own, unless its rule has seen a later one."""
+        time = max(time, self._newest.get(match.rule, time))
+        self._newest[match.rule] = time
+        if time == match.time:
+            return match
+        self.late += 1
+        own = match.time if match.event_time is None else match.event_time
+        return Match(match.rule, match.key, time, match.path, match.offset, match.line, own)

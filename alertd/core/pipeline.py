@@ -1,0 +1,270 @@
+"""
+A batch of lines in, alerts out: the order of the core's steps, for every driver.
+
+The daemon and ``replay`` differ in where batches come from and in what becomes of alerts; what lies
+between is here, once.  A driver says which files are behind, hands over batches, and asks what may
+be released.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from alertd.core.engine import Engine
+from alertd.core.events import Alert, Match, Sample
+from alertd.core.evidence import shorten
+from alertd.core.ordering import File, Ordering, Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from alertd.core.events import Batch
+    from alertd.core.framing import Framing
+    from alertd.core.matching import Matched, Matcher
+    from alertd.core.rules import Rule, Source
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """
+    What a pipeline continues from.
+
+    Attributes:
+        shards: The engine's state by rule, each with the number of the last journal entry in it.
+        journal: Matches that were released since, as ``take_journal`` gave them, by number.
+        waiting: Matches that were not released yet, as ``freeze_waiting`` gave them.
+    """
+
+    shards: Mapping[str, tuple[int, bytes]] = {}
+    journal: Sequence[tuple[int, bytes]] = ()
+    waiting: bytes = b""
+
+
+class Pipeline:
+    """
+    Matchers, orderings and the engine in a row.
+
+    Args:
+        sources: Where lines come from.
+        rules: What is too much.
+        matchers: One a source, by its name.
+        stored: What to continue from.
+    """
+
+    def __init__(
+        self,
+        sources: Iterable[Source],
+        rules: Iterable[Rule],
+        matchers: Mapping[str, Matcher],
+        stored: Stored | None = None,
+    ) -> None:
+        stored = stored or Stored()
+        self.rules = {rule.name: rule for rule in rules}
+        self.matchers = matchers
+        self.engine = Engine(
+            self.rules.values(), {name: shard for name, (_, shard) in stored.shards.items()}
+        )
+        self._lateness = {source.name: source.lateness for source in sources}
+        self._released: list[Match] = []
+        self._reapply(stored)
+        self._arrange(self._thaw_waiting(stored.waiting))
+
+    @property
+    def waiting(self) -> int:
+        """How many matches wait for files that are behind, or for ``lateness`` to pass."""
+        return sum(ordering.waiting for ordering in self._orderings.values())
+
+    @property
+    def late(self) -> int:
+        """How many matches came too late for their own time."""
+        return sum(ordering.late for ordering in self._orderings.values())
+
+    def behind(self, source: str, file: File, front: float | None) -> None:
+        """
+        Note that a file of a source has lines that have not been read.
+
+        Args:
+            source: The source's name.
+            file: The file's path and identity.
+            front: Unix seconds of the newest line read from it, ``None`` when there is none.
+        """
+        for ordering in self._orderings_of.get(source, ()):
+            ordering.behind(file, front)
+
+    def at_end(self, source: str, file: File) -> None:
+        """Note that a file of a source has been read to its end, or cannot be read."""
+        for ordering in self._orderings_of.get(source, ()):
+            ordering.at_end(file)
+
+    def slowest(self) -> set[File]:
+        """Return the files for which others wait."""
+        return {
+            file
+            for ordering in self._orderings.values()
+            if ordering.waiting and (file := ordering.slowest()) is not None
+        }
+
+    def take(
+        self,
+        batch: Batch,
+        framing: Framing,
+        *,
+        now: float | None,
+        holders: Sequence[str] = (),
+    ) -> Matched:
+        """
+        Match a batch and put what matches in its place in the order.
+
+        Args:
+            batch: Lines of one file, following those that ``framing`` knows.
+            framing: What the file has taught so far; brought up to date.
+            now: Unix seconds by the clock; ``None`` when there is none.
+            holders: All sources that follow this very file, when there are several: a rule sees
+                its lines through the first of its sources only.
+
+        Returns:
+            What was matched; ``consumed`` says how far.
+        """
+        matched = self.matchers[batch.source].match(batch, framing, now=now)
+        matches = matched.matches
+        if len(holders) > 1:
+            matches = [match for match in matches if self._sees(match.rule, batch.source, holders)]
+        front = framing.newest_time if framing.newest_time is not None else -math.inf
+        if matches:
+            front = max(front, *(match.time for match in matches))
+        file = (batch.path, batch.file)
+        orderings = self._orderings_of[batch.source]
+        for ordering in orderings:
+            own = (
+                matches
+                if len(orderings) == 1
+                else [match for match in matches if self._ordering_by_rule[match.rule] is ordering]
+            )
+            ordering.add(file, own, front=front, read_at=batch.read_at)
+        return matched
+
+    def release(self, now: float | None = None) -> list[Alert]:
+        """
+        Judge the matches that need not wait any longer.
+
+        Args:
+            now: Unix seconds by the clock, if there is one.
+
+        Returns:
+            The alerts that they raise.
+        """
+        alerts = []
+        for ordering in self._orderings.values():
+            alerts += self._judge(ordering.release(now))
+        return alerts
+
+    def flush(self) -> list[Alert]:
+        """Judge all that waits: nothing more will come."""
+        alerts = []
+        for ordering in self._orderings.values():
+            alerts += self._judge(ordering.flush())
+        return alerts
+
+    def deadline(self) -> float | None:
+        """Return the Unix seconds by the clock at which ``release`` may have something to say."""
+        deadlines = [ordering.deadline() for ordering in self._orderings.values()]
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def take_journal(self) -> bytes | None:
+        """Return what was judged since the last call, as bytes; ``None`` if that is nothing."""
+        if not self._released:
+            return None
+        journal = msgspec.msgpack.encode([_without_rest(match) for match in self._released])
+        self._released = []
+        return journal
+
+    def freeze_waiting(self) -> bytes:
+        """Return what waits, and what is known of the order so far, as bytes to be stored."""
+        return msgspec.msgpack.encode(
+            {key: ordering.freeze() for key, ordering in self._orderings.items()}
+        )
+
+    def adopt(self, old: Pipeline) -> None:
+        """Take up the state of the pipeline before a reload, as far as it still means the same."""
+        self.engine.adopt(old.engine)
+        same = {
+            name
+            for name, rule in self.rules.items()
+            if name in old.rules and old.rules[name].identity == rule.identity
+        }
+        frozen = {key: ordering.freeze() for key, ordering in old._orderings.items()}
+        self._arrange({key: _only(snapshot, same) for key, snapshot in frozen.items()})
+        self._released = old._released
+
+    def _arrange(self, snapshots: Mapping[str, Snapshot]) -> None:
+        """Make one ordering for every set of sources that some rule has."""
+        self._orderings: dict[str, Ordering] = {}
+        self._ordering_by_rule: dict[str, Ordering] = {}
+        self._orderings_of: dict[str, list[Ordering]] = {name: [] for name in self._lateness}
+        for rule in self.rules.values():
+            key = "\n".join(sorted(rule.sources))
+            if key not in self._orderings:
+                lateness = max(self._lateness[source] for source in rule.sources)
+                ordering = self._orderings[key] = Ordering(lateness, snapshots.get(key))
+                for source in rule.sources:
+                    self._orderings_of[source].append(ordering)
+            self._ordering_by_rule[rule.name] = self._orderings[key]
+
+    def _reapply(self, stored: Stored) -> None:
+        """Judge again what was judged after each shard was stored; its alerts are stored too."""
+        taken_up = self.engine.taken_up
+        for number, journal in stored.journal:
+            matches = msgspec.msgpack.decode(journal, type=list[Match])
+            self.engine.feed(
+                [
+                    match
+                    for match in matches
+                    if match.rule in taken_up and number > stored.shards[match.rule][0]
+                ]
+            )
+
+    def _thaw_waiting(self, waiting: bytes) -> dict[str, Snapshot]:
+        if not waiting:
+            return {}
+        snapshots = msgspec.msgpack.decode(waiting, type=dict[str, Snapshot])
+        return {key: _only(snapshot, self.engine.taken_up) for key, snapshot in snapshots.items()}
+
+    def _sees(self, rule: str, source: str, holders: Sequence[str]) -> bool:
+        return source == next(name for name in self.rules[rule].sources if name in holders)
+
+    def _judge(self, matches: list[Match]) -> list[Alert]:
+        if not matches:
+            return []
+        self._released += matches
+        return [self._highlight(alert) for alert in self.engine.feed(matches)]
+
+    def _highlight(self, alert: Alert) -> Alert:
+        """Mark in an alert's lines what matched: left until now because few matches are shown."""
+        matcher = self.matchers[self.rules[alert.rule].sources[0]]
+
+        def marked(sample: Sample) -> Sample:
+            span = matcher.highlight(alert.rule, sample.line)
+            return msgspec.structs.replace(sample, span=span)
+
+        return msgspec.structs.replace(
+            alert, first=marked(alert.first), last=tuple(marked(sample) for sample in alert.last)
+        )
+
+
+def _without_rest(match: Match) -> Match:
+    """Cut a match's line to what is kept of it as evidence."""
+    line = shorten(match.line)
+    return match if line is match.line else msgspec.structs.replace(match, line=line)
+
+
+def _only(snapshot: Snapshot, rules: Iterable[str]) -> Snapshot:
+    """Leave in a snapshot only what concerns these rules."""
+    kept = frozenset(rules)
+    return Snapshot(
+        tuple(entry for entry in snapshot.waiting if entry[1].rule in kept),
+        snapshot.arrivals,
+        {rule: time for rule, time in snapshot.newest.items() if rule in kept},
+        snapshot.late,
+    )
