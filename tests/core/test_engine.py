@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from core.examples import match, rule
 
 from alertd.core import engine
 from alertd.core.engine import Engine, worst_case_bytes
 
-PER_IP = {"group_by": ("ip",)}
+PER_IP: dict[str, Any] = {"group_by": ("ip",)}
 
 
 def test_each_rule_counts_its_own_matches() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from core.examples import match, rule
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from alertd.core.keyspace import Keyspace
 
 
-def keyspace(**changes: object) -> Keyspace:
+def keyspace(**changes: Any) -> Keyspace:
     """Make an empty keyspace of a rule grouped by ip."""
     return Keyspace(rule(group_by=("ip",), **changes))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING
 
 from core.examples import match
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from alertd.core.ordering import File, Ordering
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Sequence
 
     from alertd.core.events import Match

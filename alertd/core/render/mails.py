@@ -1,0 +1,306 @@
+"""
+The mails that alertd writes: one alert, many joined, a test, and the one for when all else fails.
+
+Trap: bytes are frozen before the first attempt, and a repeat must be recognised by its Message-ID,
+so an id is derived from what the mail is about, never drawn.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from alertd.core.render import html
+from alertd.core.render.escape import label, shortened, visible
+from alertd.core.render.message import Mail, build, mailboxes, phrase, words
+from alertd.core.render.story import SUBJECT_LENGTH, key_text, tell
+from alertd.core.render.text import text_part
+from alertd.core.render.wording import duration, mail_date, moment, plural, stamp, zone_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import tzinfo
+
+    from alertd.core.events import Notice
+
+Reason: TypeAlias = Literal["catching up", "digest"]
+
+MAX_BYTES = 65_536
+"""Of a mail about one alert, headers and all."""
+_LINE_LIMITS = (1_000, 300, 80)
+"""Characters shown of a log line: fewer if the mail would become too large."""
+_SEVERITIES = ("critical", "warning", "info")
+_MANY = 100
+"""Alerts from which on a joined mail is plain text only: nobody scrolls such a table."""
+
+
+def render_alert(
+    notice: Notice, *, host: str, sender: str, timezone: tzinfo, sent_at: float
+) -> Mail:
+    """
+    Write the mail about one alert.
+
+    Args:
+        notice: The alert, and what its mail says besides.
+        host: The name of this machine.
+        sender: For ``From``, as configured.
+        timezone: For the times that people read.
+        sent_at: Unix seconds at which the mail is made.
+
+    Returns:
+        A mail of at most 64 KiB, whatever the log lines hold.  This function does not raise: if
+        the alert cannot be laid out, the mail is that of ``render_fallback``.
+    """
+    try:
+        for limit in _LINE_LIMITS:
+            mail = _alert_mail(
+                notice, host=host, sender=sender, timezone=timezone, sent_at=sent_at, limit=limit
+            )
+            if len(mail.payload) <= MAX_BYTES:
+                break
+    except Exception as error:  # noqa: BLE001 - an alert that nobody hears of is the worst of all
+        reason = f"{type(error).__name__}: {error}"
+        mail = render_fallback(notice, reason, host=host, sender=sender, sent_at=sent_at)
+    return mail
+
+
+def _alert_mail(
+    notice: Notice, *, host: str, sender: str, timezone: tzinfo, sent_at: float, limit: int
+) -> Mail:
+    alert = notice.alert
+    story = tell(notice, host=host, timezone=timezone, sent_at=sent_at, limit=limit)
+    headers = _headers(
+        sender=sender,
+        recipients=notice.recipients,
+        subject=story.subject,
+        date=mail_date(sent_at, timezone),
+        id=alert.id,
+        thread=_digest([alert.rule, *(text for pair in alert.key for text in pair)]),
+        rule=alert.rule,
+        host=host,
+    )
+    return build(headers, notice.recipients, text=text_part(story), html=html.html_part(story))
+
+
+def render_joined(
+    notices: Sequence[Notice],
+    *,
+    reason: Reason,
+    host: str,
+    sender: str,
+    timezone: tzinfo,
+    sent_at: float,
+    recipients: Sequence[str],
+) -> Mail:
+    """
+    Write one mail about many alerts: exact numbers, and every id.
+
+    Args:
+        notices: At least one, in any order.
+        reason: ``"catching up"`` for what happened while alertd was not reading, ``"digest"`` for
+            what exceeded the mails of an hour.
+        host: The name of this machine.
+        sender: For ``From``, as configured.
+        timezone: For the times that people read.
+        sent_at: Unix seconds at which the mail is made.
+        recipients: Who gets it.
+
+    Returns:
+        A mail of some 100 bytes an alert.  Its Message-ID depends on the ids alone.
+    """
+    ordered = sorted(notices, key=lambda notice: (notice.alert.time, notice.alert.id))
+    machine = label(host, 60)
+    why = {
+        "catching up": "while alertd was not reading",
+        "digest": "beyond the mails of an hour",
+    }[reason]
+    what = f"{plural(len(ordered), 'alert')} {why}"
+    rules = Counter(notice.alert.rule for notice in ordered)
+    first_rule = label(rules.most_common(1)[0][0], 60)
+    others = f" and {plural(len(rules) - 1, 'other rule')}" if len(rules) > 1 else ""
+    subject = shortened(f"{first_rule}{others}: {what} on {machine}", SUBJECT_LENGTH)
+    severity = min(
+        (notice.severity for notice in ordered),
+        key=lambda name: _SEVERITIES.index(name) if name in _SEVERITIES else len(_SEVERITIES),
+    )
+    totals = list(_totals(ordered, rules))
+    span = (
+        f"From {moment(ordered[0].alert.time, timezone)}"
+        f" to {moment(ordered[-1].alert.time, timezone)}."
+    )
+    text = "\n".join(
+        [
+            f"{what} on {machine}",
+            "",
+            span,
+            "",
+            *(f"{name}: {numbers}" for name, numbers in totals),
+            *_advice(ordered),
+            "",
+            f"Every alert, oldest first, in {zone_name(ordered[0].alert.time, timezone)}:",
+            "time, rule, key, events in the window, (events since that key's last alert), id",
+            "",
+            *("  ".join(row) for row in _rows(ordered, timezone)),
+            "",
+        ]
+    )
+    headers = _headers(
+        sender=sender,
+        recipients=recipients,
+        subject=subject,
+        date=mail_date(sent_at, timezone),
+        id=_digest(sorted(notice.alert.id for notice in ordered)),
+        thread=_digest([reason]),
+        rule=ordered[0].alert.rule if len(rules) == 1 else "joined",
+        host=host,
+    )
+    page = None
+    if len(ordered) <= _MANY:
+        lines = [span, *(f"{name}: {numbers}" for name, numbers in totals), *_advice(ordered)]
+        page = html.list_page(
+            what, severity, f"on {machine}", lines, list(_rows(ordered, timezone))
+        )
+    return build(headers, recipients, text=text, html=page)
+
+
+def _totals(ordered: Iterable[Notice], rules: Counter[str]) -> Iterable[tuple[str, str]]:
+    events: Counter[str] = Counter()
+    for notice in ordered:
+        events[notice.alert.rule] += notice.alert.since_last
+    for rule, alerts in rules.most_common():
+        yield label(rule, 60), f"{plural(alerts, 'alert')}, {plural(events[rule], 'event')}"
+
+
+def _advice(ordered: Iterable[Notice]) -> list[str]:
+    advice = {notice.alert.rule: notice.description for notice in ordered if notice.description}
+    return [
+        f"{label(rule, 60)}, what to do: {visible(shortened(text, 1_000))}"
+        for rule, text in advice.items()
+    ]
+
+
+def _rows(ordered: Sequence[Notice], timezone: tzinfo) -> Iterable[tuple[str, ...]]:
+    room = 80 if len(ordered) <= _MANY else 40
+    for notice in ordered:
+        alert = notice.alert
+        yield (
+            stamp(alert.time, timezone),
+            label(alert.rule, 60),
+            shortened(key_text(alert, room), room) or "-",
+            f"{alert.count:,}",
+            f"({alert.since_last:,})",
+            label(alert.id, 60),
+        )
+
+
+def render_test(
+    *, host: str, sender: str, recipients: Sequence[str], timezone: tzinfo, sent_at: float
+) -> Mail:
+    """Write the mail of ``alertd send-test``."""
+    machine = label(host, 60)
+    headline = f"alertd on {machine} can send mail"
+    lines = [
+        "This is a test. Nothing has happened.",
+        "It was sent through the same server, in the same way, as alerts will be.",
+        f"Made at {moment(sent_at, timezone)}.",
+    ]
+    headers = _headers(
+        sender=sender,
+        recipients=recipients,
+        subject=headline,
+        date=mail_date(sent_at, timezone),
+        id=_digest(["test", repr(sent_at), *recipients]),
+        thread=_digest(["test"]),
+        rule="test",
+        host=host,
+    )
+    page = html.list_page(headline, "test", "", lines, [])
+    return build(headers, recipients, text="\n".join([headline, "", *lines, ""]), html=page)
+
+
+def render_fallback(notice: Notice, reason: str, *, host: str, sender: str, sent_at: float) -> Mail:
+    """
+    Write the mail for an alert that could not be laid out: which it is, and why it looks so.
+
+    It shows nothing but the rule's name and numbers, and only in characters that cannot fail.
+    """
+    from datetime import UTC  # noqa: PLC0415
+
+    alert = notice.alert
+    rule = _ascii(alert.rule, 60)
+    headers = _headers(
+        sender=_ascii(sender, 200),
+        recipients=[_ascii(recipient, 200) for recipient in notice.recipients],
+        subject=f"{rule}: an alert that could not be laid out",
+        date=mail_date(sent_at, UTC),
+        id=alert.id,
+        thread=_digest([alert.rule]),
+        rule=rule,
+        host=host,
+    )
+    text = "\n".join(
+        [
+            f"{rule}: {alert.count} events, more than {alert.limit} in {duration(alert.within)}",
+            "",
+            f"Host: {_ascii(host, 200)}",
+            f"Time: {alert.time} (Unix seconds)",
+            f"Alert: {_ascii(alert.id, 200)}",
+            f"File: {_ascii(alert.path, 1_000)}, byte {alert.offset}",
+            "",
+            "The mail about this alert could not be laid out, so its lines are not shown:",
+            _ascii(reason, 500),
+            "",
+        ]
+    )
+    return build(headers, notice.recipients, text=text)
+
+
+def _headers(
+    *,
+    sender: str,
+    recipients: Sequence[str],
+    subject: str,
+    date: str,
+    id: str,  # noqa: A002 - that is what it is
+    thread: str,
+    rule: str,
+    host: str,
+) -> list[tuple[str, str]]:
+    """
+    Make every header that a mail of ours has, besides those of MIME.
+
+    The Message-ID is derived from ``id``; ``thread`` names a mail that never existed, to which all
+    mails of a thread are replies.
+    """
+    domain = _dot_atom(host) or "localhost"
+    root = f"<{thread}@{domain}>"
+    list_label = _dot_atom(rule.replace(".", "-")) or "rule"
+    return [
+        ("From", mailboxes([sender])),
+        ("To", mailboxes(recipients)),
+        ("Subject", words(subject)),
+        ("Date", date),
+        ("Message-ID", f"<{_dot_atom(id) or _digest([id])}@{domain}>"),
+        ("In-Reply-To", root),
+        ("References", root),
+        ("Auto-Submitted", "auto-generated"),
+        ("X-Auto-Response-Suppress", "All"),
+        ("List-Id", f"{phrase(f'alertd on {label(host, 60)}')} <{list_label}.alertd.{domain}>"),
+        ("X-Alertd-Rule", words(label(rule, SUBJECT_LENGTH))),
+    ]
+
+
+def _dot_atom(text: str) -> str:
+    """Keep of a text what may stand in a Message-ID without quotes."""
+    return re.sub(r"\.{2,}", ".", re.sub(r"[^A-Za-z0-9_.-]+", "-", text[:100])).strip(".-")
+
+
+def _digest(texts: Iterable[str]) -> str:
+    data = "\0".join(texts).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def _ascii(text: str, limit: int) -> str:
+    return label(text[:limit].encode("ascii", "backslashreplace").decode("ascii"), limit)

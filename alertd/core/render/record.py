@@ -1,0 +1,63 @@
+"""
+An alert as one JSON object, for programs.
+
+It refuses to shorten or to escape anything for people: what was in the line is in the object.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from alertd.core.events import Alert
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def alert_as_json(alert: Alert) -> str:
+    r"""
+    Describe an alert on one line, as ``replay --json`` prints it.
+
+    Times are RFC 3339 in UTC, exact to the microsecond; lengths of time are seconds.
+
+    Returns:
+        A JSON object, without a line end, in ASCII: whatever the log line holds arrives in the
+        program that parses it, lone surrogates included, and a terminal obeys none of it.  Members:
+
+        ``id``, ``rule``, ``key`` (field to value; empty without ``group_by``), ``time`` (of the
+        triggering event), ``count`` (events in the window, exact up to ``limit + 1``), ``limit``,
+        ``within``, ``since`` (the oldest event counted), ``since_last`` (events since the previous
+        alert of this key), ``previous`` (the time of that alert, or null), and ``path``,
+        ``offset`` and ``line`` of the triggering line.  ``event_time`` is there only when the line
+        came too late for its own time to count.
+    """
+    record: dict[str, object] = {
+        "id": alert.id,
+        "rule": alert.rule,
+        "key": dict(alert.key),
+        "time": _rfc3339(alert.time),
+        "count": alert.count,
+        "limit": alert.limit,
+        "within": alert.within,
+        "since": _rfc3339(alert.since),
+        "since_last": alert.since_last,
+        "previous": None if alert.previous is None else _rfc3339(alert.previous),
+        "path": alert.path,
+        "offset": alert.offset,
+        "line": alert.line,
+    }
+    if alert.event_time is not None and alert.event_time != alert.time:
+        record["event_time"] = _rfc3339(alert.event_time)
+    return json.dumps(record).replace("\x7f", r"\u007f")
+
+
+def _rfc3339(time: float) -> str:
+    # Rounded as an integer: a float of seconds is exact to the microsecond, its fraction is not.
+    when = _EPOCH + timedelta(microseconds=round(time * 1_000_000))
+    if when.microsecond == 0:
+        precision = "seconds"
+    else:
+        precision = "milliseconds" if when.microsecond % 1_000 == 0 else "microseconds"
+    return when.isoformat(timespec=precision).replace("+00:00", "Z")

@@ -1,0 +1,262 @@
+"""
+What a mail about one alert says, in words, before anybody lays it out.
+
+The text and the HTML part are two layouts of one story, so they cannot disagree.  Every string in
+it is already visible (see ``escape``); only HTML's own characters are left to escape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from alertd.core.events import Sample
+from alertd.core.render.escape import label, shortened, visible
+from alertd.core.render.wording import duration, moment, moment_near, plural
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+    from alertd.core.events import Alert, Notice
+
+SUBJECT_LENGTH = 150
+_RULE_LENGTH = 60
+_HOST_LENGTH = 60
+_LATE_AFTER = 600
+"""Seconds; a mail that comes later than that says so before anything else is believed of it."""
+_MOST_BARS = 60
+_HINT = (
+    "To change when or whom this rings, edit rule {rule} in alertd's configuration on {machine}"
+    " (more_than, within, cooldown, recipients), then run: alertd reload"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """One line from a log, with the part of it that matched."""
+
+    title: str
+    before: str
+    match: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Events over the window: one bar for each equal slice, oldest first."""
+
+    bars: tuple[int, ...]
+    begin: str
+    end: str
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """
+    A mail's content.
+
+    Attributes:
+        rule: The rule's name.
+        severity: How urgent it is, in a word.
+        subject: The same for each mail about this rule and key, so that clients thread them.
+        headline: What happened.
+        measure: How many in how long, against which limit.
+        hidden: What the cooldown kept back since the last alert; may be empty.
+        delay: Why this mail comes late; empty when it does not.
+        advice: What to do, by line.
+        facts: Names and values.
+        chart: Events over time, if known.
+        excerpts: Lines from the log, oldest first; a string stands for lines left out.
+        footer: What this mail is, and where to change it.
+    """
+
+    rule: str
+    severity: str
+    subject: str
+    headline: str
+    measure: str
+    hidden: str
+    delay: str
+    advice: tuple[str, ...]
+    facts: tuple[tuple[str, str], ...]
+    chart: Chart | None
+    excerpts: tuple[Excerpt | str, ...]
+    footer: tuple[str, ...]
+
+
+def tell(notice: Notice, *, host: str, timezone: tzinfo, sent_at: float, limit: int) -> Story:
+    """
+    Put an alert into words.
+
+    Args:
+        notice: The alert and what its mail says besides.
+        host: The machine whose logs these are.
+        timezone: For the times.
+        sent_at: Unix seconds at which the mail is made.
+        limit: Characters that are shown of a line, and of other long text in proportion.
+    """
+    alert = notice.alert
+    rule = label(alert.rule, _RULE_LENGTH)
+    machine = label(host, _HOST_LENGTH)
+    what = _excess(alert)
+    return Story(
+        rule=rule,
+        severity=visible(shortened(notice.severity, _RULE_LENGTH)),
+        subject=_subject(alert, rule, machine),
+        headline=f"{rule}: {what}" + (f" for {key_text(alert, limit)}" if alert.key else ""),
+        measure=_measure(alert),
+        hidden=_hidden(alert, timezone),
+        delay=_delay(notice, timezone, sent_at),
+        advice=tuple(
+            visible(line) for line in shortened(notice.description, 4 * limit).split("\n") if line
+        ),
+        facts=tuple(_facts(notice, machine, timezone, sent_at, limit)),
+        chart=_chart(alert, timezone),
+        excerpts=tuple(_excerpts(alert, timezone, limit)),
+        footer=(
+            _HINT.format(rule=rule, machine=machine),
+            f"alert {visible(shortened(alert.id, _RULE_LENGTH))}",
+        ),
+    )
+
+
+def key_text(alert: Alert, limit: int) -> str:
+    """``ip 203.0.113.9, user root``."""
+    pairs = (f"{label(name, limit)} {label(value, limit)}" for name, value in alert.key)
+    return shortened(", ".join(pairs), 2 * limit)
+
+
+def _excess(alert: Alert) -> str:
+    if alert.limit == 0:
+        return "an event"
+    return f"more than {plural(alert.limit, 'event')} in {duration(alert.within)}"
+
+
+def _subject(alert: Alert, rule: str, machine: str) -> str:
+    what = _excess(alert).replace(" events ", " ").replace(" event ", " ")
+    tail = f"{what} on {machine}"
+    if not alert.key:
+        return shortened(f"{rule}: {tail}", SUBJECT_LENGTH)
+    # The key comes first, because a phone shows some forty characters.
+    room = max(SUBJECT_LENGTH - len(f"{rule}:  - {tail}"), 20)
+    return shortened(f"{rule}: {shortened(key_text(alert, room), room)} - {tail}", SUBJECT_LENGTH)
+
+
+def _measure(alert: Alert) -> str:
+    if alert.limit == 0:
+        return f"{plural(alert.count, 'event')}; each one rings."
+    span = duration(alert.time - alert.since)
+    together = "at the same time" if alert.time == alert.since else f"within {span}"
+    most = f"{alert.limit:,} in {duration(alert.within)}"
+    return f"{plural(alert.count, 'event')} {together}; the limit is {most}."
+
+
+def _hidden(alert: Alert, timezone: tzinfo) -> str:
+    if alert.previous is not None:
+        last = moment_near(alert.previous, alert.time, timezone)
+        return (
+            f"{plural(alert.since_last, 'event')} since the last alert, which was at {last},"
+            f" {duration(alert.time - alert.previous)} before."
+        )
+    if alert.since_last > alert.count:
+        return f"{plural(alert.since_last, 'event')} since the first one was seen."
+    return ""
+
+
+def _delay(notice: Notice, timezone: tzinfo, sent_at: float) -> str:
+    happened = notice.alert.time
+    if not sent_at - happened > _LATE_AFTER:
+        return ""
+    late = f"Delayed: this happened {duration(sent_at - happened)} ago."
+    if notice.raised_at - happened > _LATE_AFTER:
+        return (
+            f"{late} alertd read the line at {moment_near(notice.raised_at, happened, timezone)}."
+        )
+    return f"{late} alertd knew it then, but the mail could not be sent before."
+
+
+def _facts(
+    notice: Notice, machine: str, timezone: tzinfo, sent_at: float, limit: int
+) -> list[tuple[str, str]]:
+    alert = notice.alert
+    facts = [(label(name, _RULE_LENGTH), label(value, limit)) for name, value in alert.key]
+    facts += [
+        ("Last", f"{moment(alert.time, timezone)} ({duration(sent_at - alert.time)} ago)"),
+        ("First", f"{moment(alert.since, timezone)} ({duration(sent_at - alert.since)} ago)"),
+        ("Host", machine),
+        ("File", f"{visible(shortened(alert.path, limit))}, byte {alert.offset:,}"),
+        ("Severity", visible(shortened(notice.severity, _RULE_LENGTH))),
+    ]
+    if alert.event_time is not None and alert.event_time != alert.time:
+        facts.append(
+            ("Line's time", f"{moment(alert.event_time, timezone)}, too late to count there")
+        )
+    if notice.is_time_of_reading:
+        facts.append(("Times", "are those of reading: these lines have no timestamp"))
+    return facts
+
+
+def _chart(alert: Alert, timezone: tzinfo) -> Chart | None:
+    if not any(alert.histogram):
+        return None
+    step = -(-len(alert.histogram) // _MOST_BARS)
+    bars = tuple(
+        sum(alert.histogram[at : at + step]) for at in range(0, len(alert.histogram), step)
+    )
+    each = duration(alert.within * step / len(alert.histogram))
+    return Chart(
+        bars=bars,
+        begin=moment_near(alert.time - alert.within, alert.time, timezone),
+        end=moment_near(alert.time, alert.time, timezone),
+        caption=f"Each bar is {each}, the highest {plural(max(bars), 'event')}.",
+    )
+
+
+def _excerpts(alert: Alert, timezone: tzinfo, limit: int) -> list[Excerpt | str]:
+    last = alert.last or (Sample(alert.time, alert.path, alert.offset, alert.line),)
+    places = {(sample.path, sample.offset) for sample in last}
+    is_apart = (alert.first.path, alert.first.offset) not in places
+    shown = (alert.first, *last) if is_apart else last
+    several_files = len({sample.path for sample in shown}) > 1
+    excerpts: list[Excerpt | str] = [
+        _excerpt(sample, alert, timezone, limit, names_file=several_files) for sample in shown
+    ]
+    left_out = alert.count - sum(sample.time >= alert.since for sample in shown)
+    if is_apart and left_out > 0:
+        excerpts.insert(1, f"{plural(left_out, 'line')} in between")
+    return excerpts
+
+
+def _excerpt(
+    sample: Sample, alert: Alert, timezone: tzinfo, limit: int, *, names_file: bool
+) -> Excerpt:
+    title = moment_near(sample.time, alert.time, timezone)
+    if names_file:
+        title += f" in {visible(shortened(sample.path, limit))}"
+    line = sample.line
+    start = min(max(sample.span[0], 0), len(line))
+    end = min(max(sample.span[1], start), len(line))
+    # A mark around everything marks nothing.
+    if start == end or (start, end) == (0, len(line)):
+        return Excerpt(title, _head(line, limit), "", "")
+    match = _head(line[start:end], limit // 2)
+    room = limit - min(end - start, limit // 2)
+    return Excerpt(
+        title, _middle(line[:start], room // 2), match, _head(line[end:], room - room // 2)
+    )
+
+
+def _head(text: str, limit: int) -> str:
+    if len(text) <= limit:
+        return visible(text)
+    return f"{visible(text[:limit])}… ({len(text) - limit:,} more characters)"
+
+
+def _middle(text: str, limit: int) -> str:
+    """Leave out the middle: a line's beginning has its time, its end leads up to the match."""
+    if len(text) <= limit:
+        return visible(text)
+    half = limit // 2
+    left_out = len(text) - 2 * half
+    return f"{visible(text[:half])}… ({left_out:,} characters) …{visible(text[-half:])}"
