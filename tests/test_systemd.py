@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
+import subprocess
+import sys
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +16,8 @@ from alertd import systemd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+UNIT = Path(__file__).parent.parent / "systemd" / "alertd.service"
 
 
 @pytest.fixture
@@ -126,3 +131,67 @@ def test_watchdog_is_fed_twice_as_often_as_demanded(
 ) -> None:
     """Half the time limit, if there is one and it is meant for this process."""
     assert expected == systemd.watchdog_interval(environ)
+
+
+@pytest.mark.needs("systemd-analyze")
+def test_unit_is_accepted(tmp_path: Path) -> None:
+    """`systemd-analyze verify` finds nothing to say, once the program is there."""
+    unit = tmp_path / "alertd.service"
+    text, programs = re.subn(
+        r"(?m)^(Exec\w+=)/opt/alertd/bin/alertd ", r"\1/bin/true ", UNIT.read_text()
+    )
+    unit.write_text(text)
+
+    verified = subprocess.run(
+        ["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False
+    )
+
+    assert 2 == programs
+    assert (0, "") == (verified.returncode, verified.stderr)
+
+
+@pytest.mark.needs("systemd-analyze")
+def test_unit_leaves_little_exposed() -> None:
+    """`systemd-analyze security` scores it at most 1.5 of 10 (S20)."""
+    scored = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=15", UNIT],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert 0 == scored.returncode, scored.stdout
+    assert "Overall exposure level for alertd.service: 1." in scored.stdout
+
+
+def test_matching_needs_no_memory_that_is_both_writable_and_executable() -> None:
+    """
+    The unit's MemoryDenyWriteExecute does not stop Hyperscan, which compiles without a JIT.
+
+    PR_SET_MDWE (Linux 6.3) refuses what systemd's filter refuses, and is inherited by what is
+    executed.
+    """
+    confine = (
+        "import ctypes, os, sys\n"
+        "if ctypes.CDLL(None, use_errno=True).prctl(65, 1, 0, 0, 0):\n"
+        "    sys.exit(77)\n"
+        "os.execv(sys.executable, [sys.executable, '-c', sys.argv[1]])\n"
+    )
+    scan = (
+        "import mmap, hyperscan\n"
+        "try:\n"
+        "    mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)\n"
+        "except PermissionError:\n"
+        "    print('confined')\n"
+        "database = hyperscan.Database()\n"
+        "database.compile(expressions=[rb'Failed \\w+ for'], ids=[7])\n"
+        "database.scan(b'x Failed password for y', lambda id, *_: print('found', id))\n"
+    )
+
+    confined = subprocess.run(
+        [sys.executable, "-c", confine, scan], capture_output=True, text=True, check=False
+    )
+
+    if confined.returncode == 77:
+        pytest.skip("this kernel has no PR_SET_MDWE")
+    assert ("confined\nfound 7\n", "") == (confined.stdout, confined.stderr)
