@@ -1,0 +1,65 @@
+"""
+What the environment overrides, through pydantic-settings.
+
+A variable that begins with ``ALERTD_`` and means nothing is refused: it is a misspelt setting, and
+whoever set it believes that it works.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic_settings import EnvSettingsSource
+
+from alertd.config.errors import Finding, suggestion
+from alertd.config.schema import Overridable
+from alertd.config.values import EnvironmentText
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX = "ALERTD_"
+PATH_VARIABLE = "ALERTD_CONFIG"
+
+
+class _Environment(EnvSettingsSource):
+    """The environment as a source of settings, given instead of read from the process."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        super().__init__(Overridable)
+        self.env_vars = {name.lower(): EnvironmentText(text) for name, text in environ.items()}
+
+
+def variable(section: str, key: str) -> str:
+    """Name the variable that overrides a key: ``ALERTD_EMAIL__PASSWORD``."""
+    return f"{PREFIX}{section}__{key}".upper()
+
+
+def overrides(environ: Mapping[str, str]) -> tuple[dict[str, dict[str, object]], list[Finding]]:
+    """
+    Collect what ``environ`` says instead of the file.
+
+    Returns:
+        By section and key; and a finding for every variable that means nothing.
+    """
+    known = {
+        variable(section, key)
+        for section, field in Overridable.model_fields.items()
+        if (table := field.annotation) is not None
+        for key in table.model_fields
+    }
+    ours = {name: text for name, text in environ.items() if name.startswith(PREFIX)}
+    findings = [
+        Finding(
+            (name,),
+            "unknown variable"
+            + (
+                suggestion(name[: len(PREFIX)] + name[len(PREFIX) :].upper(), known, quote="")
+                or "; only [email], [state] and [log] are set here, as in ALERTD_EMAIL__PASSWORD"
+            ),
+        )
+        for name in ours
+        if name not in known and name != PATH_VARIABLE
+    ]
+    source = _Environment({name: text for name, text in ours.items() if name in known})
+    return source(), findings

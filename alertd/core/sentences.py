@@ -1,0 +1,150 @@
+"""
+What a rule means, in one English sentence.
+
+The sentence is how a person finds out that they wrote something else than they meant, so it is
+exact: the eleventh line, not "more than ten"; ``1 hour 30 minutes``, not "about an hour".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from alertd.core.rules import Condition, Pattern
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from alertd.core.rules import Alternative, Rule, Selector
+
+_UNITS = (("day", 86_400_000_000), ("hour", 3_600_000_000), ("minute", 60_000_000))
+_COMPARISONS = {
+    "at_least": "at least",
+    "at_most": "at most",
+    "more_than": "more than",
+    "less_than": "less than",
+    "contains": "containing",
+}
+
+
+def sentence(rule: Rule) -> str:
+    """
+    Say what ``rule`` does, for somebody who has never seen a configuration of alertd.
+
+    Returns:
+        One line, beginning with the rule's name and ended by a full stop.
+    """
+    which = "every line" if rule.more_than == 0 else f"the {ordinal(rule.more_than + 1)} line"
+    parts = [f"{rule.name}: mails {_list(rule.recipients, 'and')} on {which} {_any(rule.match)}"]
+    if rule.unless:
+        parts.append(f" (leaving out lines {_any(rule.unless)})")
+    if rule.more_than:
+        parts.append(f" within {duration(rule.within)}")
+        if rule.group_by:
+            parts.append(f", counted per {_list(rule.group_by, 'and')}")
+    if rule.cooldown:
+        parts.append(f"; then stays quiet{_about(rule.group_by)} for {duration(rule.cooldown)}")
+    elif rule.more_than:
+        parts.append("; then again on every further line past that limit")
+    return "".join(parts) + "."
+
+
+def duration(seconds: float) -> str:
+    """
+    Spell out a length of time, exact to the microsecond.
+
+    Args:
+        seconds: Not negative.
+
+    Returns:
+        For example ``1 hour 30 minutes`` or ``1.5 seconds``.
+    """
+    rest = round(seconds * 1_000_000)
+    parts = []
+    for unit, size in _UNITS:
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(_counted(str(count), unit))
+    if rest or not parts:
+        whole, fraction = divmod(rest, 1_000_000)
+        digits = f".{fraction:06}".rstrip("0") if fraction else ""
+        parts.append(_counted(f"{whole}{digits}", "second"))
+    return " ".join(parts)
+
+
+def ordinal(number: int) -> str:
+    """Write a number as a position: ``1st``, ``11th``, ``1,022nd``."""
+    teens = range(11, 14)
+    suffix = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number:,}{'th' if number % 100 in teens else suffix}"
+
+
+def quoted(text: str) -> str:
+    """Put text in quotes on one line, whatever it holds, as TOML would write it."""
+    return '"' + visible(text.replace("\\", "\\\\").replace('"', '\\"')) + '"'
+
+
+def visible(text: str) -> str:
+    """Make every character visible that a terminal would obey instead of showing."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def _counted(number: str, unit: str) -> str:
+    return f"{number} {unit}" if number == "1" else f"{number} {unit}s"
+
+
+def _list(items: Sequence[str], conjunction: str) -> str:
+    *others, last = items
+    return f"{', '.join(others)} {conjunction} {last}" if others else last
+
+
+def _about(group_by: tuple[str, ...]) -> str:
+    match group_by:
+        case ():
+            return ""
+        case (field,):
+            return f" about that {field}"
+        case _:
+            return f" about that combination of {_list(group_by, 'and')}"
+
+
+def _any(selector: Selector) -> str:
+    return _list([_alternative(alternative) for alternative in selector], "or")
+
+
+def _alternative(alternative: Alternative) -> str:
+    if isinstance(alternative, Pattern):
+        return f"matching '{visible(alternative.regex)}'"
+    return f"with {_all(alternative.conditions)}"
+
+
+def _all(conditions: Sequence[Condition]) -> str:
+    return _list([_condition(condition) for condition in conditions], "and")
+
+
+def _condition(condition: Condition) -> str:
+    operator, operand = condition.operator, condition.operand
+    field = "its whole text" if condition.field == "line" else condition.field
+    if isinstance(operand, tuple):
+        inner = [item for item in operand if isinstance(item, Condition)]
+        if inner:
+            return f"not ({_all(inner)})"
+        values = [_value(item) for item in operand if not isinstance(item, Condition)]
+        return f"{field} = {_list(values, 'or')}"
+    if operator == "equals":
+        return f"{field} = {_value(operand)}"
+    if operator == "regex":
+        return f"{field} matching '{visible(str(operand))}'"
+    if operator == "exists":
+        return f"{field} present" if operand else f"{field} missing"
+    return f"{field} {_COMPARISONS[operator]} {_value(operand)}"
+
+
+def _value(value: str | float | bool) -> str:  # noqa: FBT001 - an operand, not a flag
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(int(value)) if float(value).is_integer() else repr(value)
