@@ -1,0 +1,202 @@
+"""
+How a user's ``timestamp_format`` is spelled: strptime's directives, searched in a line.
+
+Refuses what strptime would guess: a twelve-hour clock without AM or PM, a month without a day, a
+directive that is given twice.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from alertd.core.timestamps.forms import SEARCHED, fields_of, number
+from alertd.core.timestamps.instants import Fields, Stamp
+
+if TYPE_CHECKING:
+    from alertd.core.timestamps.instants import Instants
+
+_MONTH = (
+    "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
+    "|sep(?:tember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?"
+)
+_WEEKDAY = "(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?"
+_TWO = "[0-9]{1,2}| [0-9]"
+_DIRECTIVES = {
+    "Y": "(?P<Y>[0-9]{4})",
+    "y": "(?P<y>[0-9]{2})",
+    "m": "(?P<m>1[0-2]|0[1-9]|[1-9])",
+    "b": f"(?P<b>{_MONTH})",
+    "B": f"(?P<b>{_MONTH})",
+    "h": f"(?P<b>{_MONTH})",
+    "d": "(?P<d>3[01]|[12][0-9]|0[1-9]| ?[1-9])",
+    "e": "(?P<d>3[01]|[12][0-9]|0[1-9]| ?[1-9])",
+    "H": f"(?P<H>{_TWO})",
+    "k": f"(?P<H>{_TWO})",
+    "I": f"(?P<I>{_TWO})",
+    "l": f"(?P<I>{_TWO})",
+    "M": "(?P<M>[0-9]{1,2})",
+    "S": "(?P<S>[0-9]{1,2})",
+    "f": "(?P<f>[0-9]{1,32})",
+    "p": r"(?P<p>[ap])\.?m\.?",
+    "z": "(?P<z>z|utc|gmt|[+-][0-9]{2}(?::?[0-9]{2})?)",
+    "Z": "(?:(?P<u>utc|gmt|z)|[a-z]{3,5})",
+    "a": _WEEKDAY,
+    "A": _WEEKDAY,
+    "s": "(?P<s>[0-9]{9,19})",
+    "%": "%",
+}
+_SHORTHANDS = {
+    "%F": "%Y-%m-%d",
+    "%T": "%H:%M:%S",
+    "%R": "%H:%M",
+    "%D": "%m/%d/%y",
+    "%c": "%a %b %d %H:%M:%S %Y",
+    "%x": "%m/%d/%y",
+    "%X": "%H:%M:%S",
+}
+_MEANINGS = {"B": "b", "h": "b", "e": "d", "k": "H", "l": "I", "A": "a", "y": "Y"}
+_DIRECTIVE = re.compile(r"%(.?)|(\s+)|([^%\s]+)", re.DOTALL)
+_SHORTHAND = re.compile(r"%.", re.DOTALL)
+_REMEMBERED = 1024
+_NEEDS = {
+    "M": ("H", "I"),
+    "S": ("M",),
+    "f": ("S", "s"),
+    "I": ("p",),
+    "b": ("d",),
+    "m": ("d",),
+    "d": ("m", "b"),
+    "Y": ("d",),
+}
+_KNOWN = ", ".join(f"%{name}" for name in (*_DIRECTIVES, "F", "T", "R", "D"))
+
+
+class Layout:
+    """
+    A compiled ``timestamp_format``.
+    """
+
+    def __init__(self, format: str, instants: Instants) -> None:  # noqa: A002 - the option's name
+        """
+        Compile a format.
+
+        Args:
+            format: One that ``check_format`` does not refuse.
+            instants: For the moments that timestamps mean.
+        """
+        pattern = _pattern(format)
+        left = "(?<![0-9A-Za-z_])" if re.match(r"%[^%]|\w", format, re.ASCII) else ""
+        right = "(?![0-9A-Za-z_])" if re.search(r"%[^%]\Z|\w\Z", format, re.ASCII) else ""
+        flags = re.ASCII | re.IGNORECASE
+        self._anywhere = re.compile(left + pattern + right, flags)
+        self._whole = re.compile(pattern, flags)
+        self._instants = instants
+        self._remembered: dict[str, _Reading] = {}
+
+    def find(self, text: str, reference: float) -> Stamp | None:
+        """Find the first timestamp in a line that is one."""
+        start = 0
+        # Not `finditer`: a match that is no date may overlap one that is.
+        while start <= SEARCHED:
+            match = self._anywhere.search(text, start, SEARCHED + 256)
+            if match is None or match.start() > SEARCHED:
+                return None
+            stamp = self._stamp(match, reference)
+            if stamp is not None:
+                return stamp
+            start = match.start() + 1
+        return None
+
+    def read(self, text: str, reference: float) -> Stamp | None:
+        """Read a value that is a timestamp, blanks around it apart."""
+        match = self._whole.fullmatch(text.strip())
+        return None if match is None else self._stamp(match, reference)
+
+    def _stamp(self, match: re.Match[str], reference: float) -> Stamp | None:
+        said = match[0]
+        reading = self._remembered.get(said)
+        if reading is None:
+            reading = _reading(match)
+            if len(self._remembered) >= _REMEMBERED:
+                self._remembered.clear()
+            self._remembered[said] = reading
+        if reading.fields is None:
+            return None if reading.time is None else Stamp(reading.time, None)
+        return self._instants.stamp(reading.fields, reference)
+
+
+class _Reading(NamedTuple):
+    fields: Fields | None
+    time: float | None
+
+
+def check_format(format: str) -> str | None:  # noqa: A002 - the option's name
+    """
+    Tell why a ``timestamp_format`` cannot be used.
+
+    Args:
+        format: What the user wrote.
+
+    Returns:
+        The reason, as the end of a sentence that names the option; None if there is none.
+    """
+    meanings: list[str] = []
+    for name, _, _ in _DIRECTIVE.findall(_expanded(format)):
+        meanings.append(_MEANINGS.get(name, name))
+    directives = [match[1] for match in _DIRECTIVE.finditer(_expanded(format)) if match[1] is not None]
+    for name in directives:
+        if name not in _DIRECTIVES:
+            what = f"unknown directive %{name}" if name else "a single % at its end"
+            return f"{what}; known are {_KNOWN}"
+    said = [_MEANINGS.get(name, name) for name in directives if name != "%"]
+    for name in said:
+        if said.count(name) > 1:
+            return f"%{name} is given more than once"
+    if "I" in said and "H" in said:
+        return "%H and %I are both given; one of them tells the hour"
+    if "m" in said and "b" in said:
+        return "%m and %b are both given; one of them tells the month"
+    if "s" in said:
+        others = [name for name in said if name not in "sf"]
+        return f"%s is the whole time; %{others[0]} cannot stand beside it" if others else None
+    for name in said:
+        needed = _NEEDS.get(name, ())
+        if needed and not any(other in said for other in needed):
+            return f"%{name} needs {' or '.join(f'%{other}' for other in needed)} beside it"
+    if not {"d", "H", "I"} & set(said):
+        return "no date and no time of day in it"
+    return None
+
+
+def _expanded(format: str) -> str:  # noqa: A002
+    return _SHORTHAND.sub(lambda match: _SHORTHANDS.get(match[0], match[0]), format)
+
+
+def _pattern(format: str) -> str:  # noqa: A002
+    """Translate a format into a regular expression without unbounded repetitions."""
+    parts = []
+    for match in _DIRECTIVE.finditer(_expanded(format)):
+        if match[1] is not None:
+            parts.append(_DIRECTIVES[match[1]])
+        elif match[2] is not None:
+            parts.append("[ \t]{1,8}")
+        else:
+            parts.append(re.escape(match[3]))
+    return "".join(parts)
+
+
+def _reading(match: re.Match[str]) -> _Reading:
+    said = match.groupdict()
+    seconds = said.get("s")
+    if seconds is not None:
+        fraction = said.get("f")
+        return _Reading(None, number(f"{seconds}.{fraction}" if fraction else seconds))
+    hour = said.get("I")
+    if hour is not None:
+        said["H"] = hour
+        if not 1 <= int(hour) <= 12:  # noqa: PLR2004
+            return _Reading(None, None)
+    for zone in ("z", "u"):
+        said[zone] = (said.get(zone) or "").upper() or None
+    return _Reading(fields_of(said), None)
