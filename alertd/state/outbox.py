@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
+    from alertd.core.mailing import Reason
+
 T = TypeVar("T")
-Reason: TypeAlias = Literal["alert", "catching up", "digest"]
 
 KEPT_DONE: Final = 1_000
 KEPT_FAILED: Final = 10_000
-_HOUR: Final = 3600.0
 
 
 class Queued(msgspec.Struct, frozen=True, gc=False):
@@ -190,14 +190,18 @@ class Outbox:
         """Return the notices numbered above ``after`` that are queued for anybody, in order."""
         return await self._worker.read(lambda connection: _queued(connection, after))
 
-    async def notices(self, numbers: Sequence[int]) -> list[Notice]:
+    async def notices(self, numbers: Sequence[int], *, is_brief: bool = False) -> list[Notice]:
         """
-        Return these notices in full, as they were raised.
+        Return these notices as they were raised, those that are done left out.
+
+        A brief one lacks its lines: thousands of them at a time are for a list.
 
         ``recipients`` are those who were or will be told: without the addresses that a reload has
         taken away since.
         """
-        return await self._worker.read(lambda connection: _notices(connection, numbers))
+        return await self._worker.read(
+            lambda connection: _notices(connection, numbers, is_brief=is_brief)
+        )
 
     async def pending(self) -> list[Pending]:
         """Return the frozen mails with pending copies, oldest first."""
@@ -222,6 +226,10 @@ class Outbox:
     async def last_alerts(self, limit: int = 10) -> list[PastAlert]:
         """Return the alerts raised last, newest first."""
         return await self._worker.read(lambda connection: _last_alerts(connection, limit))
+
+    async def prune(self, before: float) -> None:
+        """Forget all but the last done and failed, and the mails frozen since ``before``."""
+        await self._worker.write(lambda connection: prune(connection, before))
 
     async def counts(self) -> Counts:
         """Count what is here."""
@@ -283,7 +291,9 @@ def _queued(connection: sqlite3.Connection, after: int) -> list[Queued]:
     return found
 
 
-def _notices(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[Notice]:
+def _notices(
+    connection: sqlite3.Connection, numbers: Sequence[int], *, is_brief: bool
+) -> list[Notice]:
     found = []
     for number in numbers:
         row = connection.execute("SELECT value FROM notice WHERE number = ?", (number,)).fetchone()
@@ -299,7 +309,11 @@ def _notices(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[Not
             )
         }
         recipients = tuple(a for a in _distinct(notice.recipients) if a in told)
-        found.append(msgspec.structs.replace(notice, recipients=recipients))
+        alert = notice.alert
+        if is_brief:
+            first = msgspec.structs.replace(alert.first, line="")
+            alert = msgspec.structs.replace(alert, line="", first=first, last=(), histogram=())
+        found.append(msgspec.structs.replace(notice, alert=alert, recipients=recipients))
     return found
 
 

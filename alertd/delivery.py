@@ -1,0 +1,666 @@
+"""
+Outbox to mail server: what has been committed gets sent, however long that takes.
+
+One mail at a time: freeze its bytes, send them, record each recipient's outcome, next.  Only after
+the server's 250 is a recipient marked sent, so whatever dies in between leads to a repeat that is
+byte-identical, never to a loss.  Which alerts share a mail is decided in ``core.mailing``.
+
+Refuses to give up early, to try in a hurry, and to let one mail, recipient or rule hold up others:
+a server in trouble is left alone for a while, and so is an address; what has failed most often
+comes last.
+
+Traps:
+
+- Waiting goes by the monotonic clock: somebody may set the other one while we wait.
+- When the state cannot be written, mails whose alerts were committed go all the same, and what
+  became of them is recorded later, in order (a full disk must not silence a burning house).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
+import structlog
+
+from alertd.core.mailing import Mailing, Mailings
+from alertd.core.render import Mail, render_alert, render_joined
+from alertd.smtp import DeliveryError, Outcome
+from alertd.state import Copy, Frozen, Judged, Retained, StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from datetime import tzinfo
+
+    from alertd.core.events import Notice
+    from alertd.state import Outbox, Record
+
+log = structlog.get_logger(__name__)
+
+SOON: Final = 5.0
+"""Seconds until the second attempt where no server was reached, or none answered."""
+LATER: Final = 60.0
+"""Seconds until the second attempt where a server said: not now."""
+AT_MOST: Final = 900.0
+"""Seconds between attempts that have kept failing."""
+_JITTER: Final = 0.1
+GIVE_UP_AFTER: Final = 5 * 86_400.0
+_TRY_AT_LEAST: Final = 3600.0
+"""Seconds for which even the oldest mail is tried after a start: the network may come up late."""
+_SEND_AT_MOST: Final = 900.0
+_IDLE: Final = 10.0
+_CLOSE_AT_MOST: Final = 5.0
+_RECORD_AGAIN: Final = 1.0
+_PRUNE_EVERY: Final = 500
+_HOUR: Final = 3600.0
+
+
+class EmailSettings(Protocol):
+    """What delivery reads of ``[email]``."""
+
+    @property
+    def sender(self) -> str:
+        """For ``From`` and the envelope."""
+        ...
+
+    @property
+    def join_older_than(self) -> float:
+        """Seconds; 0 for never."""
+        ...
+
+    @property
+    def max_per_hour(self) -> int:
+        """Mails to one address; 0 for any number."""
+        ...
+
+
+class Notifier(Protocol):
+    """Whatever hands a mail to a server (see ``smtp``)."""
+
+    async def send(
+        self, sender: str, recipients: Sequence[str], payload: bytes
+    ) -> dict[str, Outcome]:
+        """Send to all, or raise ``DeliveryError`` where no recipient could be judged."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A frozen mail and its pending copies; ``payload`` is kept only while it is not stored."""
+
+    message_id: str
+    first: int
+    frozen_at: float
+    copies: dict[str, Copy]
+    payload: bytes | None = None
+
+    def due(self, now: float) -> list[Copy]:
+        return [copy for copy in self.copies.values() if copy.next_attempt <= now]
+
+
+@dataclass(slots=True)
+class _Trouble:
+    """How often in a row something has failed, and until when it is left alone."""
+
+    failures: int = 0
+    until: float = -math.inf
+    kind: str = ""
+
+
+def retry_delay(failures: int, first: float, jitter: float) -> float:
+    """
+    Return the seconds to wait after so many failures in a row.
+
+    Args:
+        failures: At least 1.
+        first: Seconds after the first one; they double each time, up to 15 minutes.
+        jitter: Between 0 and 1; spreads those who wait for the same server by up to a tenth.
+    """
+    return min(first * 2.0 ** min(failures - 1, 10), AT_MOST) * (1 + _JITTER * jitter)
+
+
+class Delivery:
+    """
+    The way out.
+
+    Args:
+        outbox: Where notices and mails are kept.
+        notifier: Sends one mail.
+        email: The settings.
+        host: The name of this machine, for the mails.
+        timezone: For the times that people read.
+        is_caught_up: Whether no file is behind; late alerts are joined until then.
+        clock: Unix seconds, for the date of a mail.
+        monotonic: Seconds of a clock that never jumps.
+        jitter: A random number between 0 and 1.
+        digest_after: Seconds from meeting the hour's limit to the first digest.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        notifier: Notifier,
+        email: EmailSettings,
+        *,
+        host: str,
+        timezone: tzinfo,
+        is_caught_up: Callable[[], bool] = lambda: True,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+        digest_after: float = 60.0,
+    ) -> None:
+        self._outbox = outbox
+        self._notifier = notifier
+        self._email = email
+        self._host = host
+        self._timezone = timezone
+        self._is_caught_up = is_caught_up
+        self._clock = clock
+        self._monotonic = monotonic
+        self._jitter = jitter
+        self._mailings = Mailings(
+            join_older_than=email.join_older_than,
+            max_per_hour=email.max_per_hour,
+            digest_after=digest_after,
+        )
+        # Unix seconds that never jump: right when we start, and as good as the machine's clock
+        # for comparing with what an earlier run has stored.
+        self._epoch = clock() - monotonic()
+        self._started_at = self._now()
+        self._waiting: dict[str, _Waiting] = {}
+        self._unrecorded: list[Record] = []
+        self._last_number = 0
+        self._is_loaded = False
+        self._has_news = True
+        self._knows_history = False
+        self._server = _Trouble()
+        self._addresses: dict[str, _Trouble] = {}
+        self._last_error: str | None = None
+        self._retired: list[Notifier] = []
+        self._since_prune = 0
+        self._is_connected = False
+        self._is_draining = False
+        self._cannot_record = False
+        self._turn = asyncio.Lock()
+        self._awake = asyncio.Event()
+        self._awake.set()
+
+    def wake(self) -> None:
+        """Look at the outbox now: something was committed, or the daemon has caught up."""
+        self._awake.set()
+
+    async def run(self) -> None:
+        """
+        Send until drained or cancelled, which may happen anywhere.
+
+        Raises:
+            StateError: The state cannot be used any more.
+        """
+        self._is_loaded = False
+        while not self._is_draining:
+            try:
+                seconds = await self.step()
+            except StateError as error:
+                if not error.is_temporary:
+                    raise
+                # Reading failed, so what we know may be incomplete.
+                self._is_loaded = False
+                seconds = _RECORD_AGAIN
+            if seconds > 0 and not self._is_draining:
+                await self._pause(seconds)
+
+    async def step(self) -> float:
+        """
+        Do the next thing that is due: at most one mail.
+
+        Returns:
+            Seconds after which there is more to do if nothing wakes us: 0 for at once, infinity
+            for never.
+        """
+        async with self._turn:
+            if self._awake.is_set():
+                self._awake.clear()
+                self._has_news = True
+            await self._close_retired()
+            if not await self._record() and (
+                not self._is_loaded or any(isinstance(r, Retained) for r in self._unrecorded)
+            ):
+                # Whom to tell is not settled until it is on disk.
+                return _RECORD_AGAIN
+            await self._take_in()
+            now = self._now()
+            if self._server.until > now:
+                return self._server.until - now
+            chosen = self._choose(now)
+            if isinstance(chosen, float):
+                if self._unrecorded:
+                    return _RECORD_AGAIN
+                await self._prune_now_and_then()
+                return max(chosen - now, 0.0)
+            if isinstance(chosen, Mailing):
+                chosen = await self._freeze(chosen, now)
+            await self._attempt(chosen)
+            return 0.0
+
+    async def drain(self, deadline: float) -> None:
+        """
+        Let the mail in flight arrive, and leave the rest for the next start.
+
+        Args:
+            deadline: Seconds for it.  A mail that takes longer stays pending; cancel ``run`` then.
+        """
+        self._is_draining = True
+        self.wake()
+        try:
+            async with asyncio.timeout(deadline), self._turn:
+                await self._record()
+                await self._close_retired()
+                await self._close(self._notifier)
+        except TimeoutError:
+            log.warning("mail in flight left for the next start")
+
+    def reconfigure(self, email: EmailSettings, notifier: Notifier) -> None:
+        """
+        Follow a reload: what waits is tried at once, with these settings and through this server.
+
+        A mail in flight ends on the connection that it began on.
+        """
+        if notifier is not self._notifier:
+            self._retired.append(self._notifier)
+            self._notifier = notifier
+        self._email = email
+        self._mailings.reconfigure(
+            join_older_than=email.join_older_than, max_per_hour=email.max_per_hour
+        )
+        self._server = _Trouble()
+        self._addresses.clear()
+        for mail in self._waiting.values():
+            _hasten(mail, mail.copies)
+        self.wake()
+
+    async def retain_recipients(
+        self, recipients: Mapping[str, Collection[str]], *, within: float = 10.0
+    ) -> None:
+        """
+        Tell nobody any more who has been taken off a rule; who was added hears of new alerts only.
+
+        Args:
+            recipients: For each rule of the new configuration, who is told.  Of a rule that is
+                missing, everything still goes out.
+            within: Seconds to wait for a mail in flight, so that the promise holds on return.
+        """
+        kept = Retained({rule: frozenset(told) for rule, told in recipients.items()})
+        try:
+            async with asyncio.timeout(within):
+                await self._turn.acquire()
+        except TimeoutError:
+            log.warning("mail in flight outlasts the reload")
+            self._unrecorded.append(kept)
+            self._is_loaded = False
+        else:
+            try:
+                self._unrecorded.append(kept)
+                self._is_loaded = False
+                await self._record()
+            finally:
+                self._turn.release()
+        self.wake()
+
+    async def status(self) -> dict[str, object]:
+        """
+        Say how things stand.
+
+        Returns:
+            ``pending`` (alerts), ``oldest`` (Unix seconds, when the oldest of them was raised),
+            ``held`` (alerts by address that wait to share a mail), ``failed`` (copies, for good),
+            ``sent_last_hour`` (mails by address), ``last_error``, and ``next_attempt_in`` (seconds;
+            None unless the server is being left alone).
+        """
+        counts = await self._outbox.counts()
+        now = self._now()
+        return {
+            "pending": counts.pending,
+            "oldest": counts.oldest,
+            "held": self._mailings.held(),
+            "failed": counts.failed,
+            "sent_last_hour": self._mailings.sent_last_hour(now),
+            "last_error": self._last_error,
+            "next_attempt_in": self._server.until - now if self._server.until > now else None,
+        }
+
+    def _now(self) -> float:
+        return self._epoch + self._monotonic()
+
+    async def _pause(self, seconds: float) -> None:
+        idle = _IDLE if self._is_connected else math.inf
+        limit = min(seconds, idle)
+        try:
+            async with asyncio.timeout(None if limit == math.inf else limit):
+                await self._awake.wait()
+        except TimeoutError:
+            if idle <= seconds:
+                self._is_connected = False
+                await self._close(self._notifier)
+
+    async def _close_retired(self) -> None:
+        while self._retired:
+            await self._close(self._retired.pop())
+
+    async def _close(self, notifier: Notifier) -> None:
+        try:
+            async with asyncio.timeout(_CLOSE_AT_MOST):
+                await notifier.close()
+        except TimeoutError:
+            pass  # nothing depends on a goodbye
+
+    # What is known.
+
+    async def _take_in(self) -> None:
+        if not self._is_loaded:
+            await self._load()
+        if not self._has_news:
+            return
+        now = self._now()
+        for queued in await self._outbox.queued(self._last_number):
+            self._last_number = queued.number
+            self._mailings.add(
+                queued.number,
+                age=queued.raised_at - queued.time,
+                addresses=queued.addresses,
+                now=now,
+            )
+        self._has_news = False
+
+    async def _load(self) -> None:
+        """Read everything, as after a start; what each address has had is read only once."""
+        now = self._now()
+        if not self._knows_history:
+            self._knows_history = True
+            for mail in await self._outbox.sent_since(now - _HOUR):
+                # A time from the future was written before somebody set the clock back.
+                if mail.at <= now:
+                    self._mailings.count(mail.address, mail.at, is_digest=mail.reason == "digest")
+        self._waiting = {
+            pending.message_id: _Waiting(
+                pending.message_id,
+                pending.first,
+                min(pending.frozen_at, now),
+                {
+                    copy.address: msgspec.structs.replace(
+                        copy, next_attempt=min(copy.next_attempt, now + AT_MOST)
+                    )
+                    for copy in pending.copies
+                },
+            )
+            for pending in await self._outbox.pending()
+        }
+        self._mailings.clear()
+        self._last_number = 0
+        self._is_loaded = True
+        self._has_news = True
+
+    async def _record(self) -> bool:
+        """Write down what has happened; say whether all of it is on disk."""
+        if not self._unrecorded:
+            return True
+        records = tuple(self._unrecorded)
+        try:
+            await self._outbox.write(records)
+        except StateError as error:
+            if not error.is_temporary:
+                raise
+            if not self._cannot_record:
+                self._cannot_record = True
+                log.error("outcome not recorded", reason=str(error))  # noqa: TRY400
+            return False
+        del self._unrecorded[: len(records)]
+        if self._cannot_record:
+            self._cannot_record = False
+            log.info("outcomes recorded", records=len(records))
+        return True
+
+    async def _prune_now_and_then(self) -> None:
+        if self._since_prune < _PRUNE_EVERY:
+            return
+        self._since_prune = 0
+        await self._outbox.prune(self._now() - _HOUR)
+
+    # One mail.
+
+    def _choose(self, now: float) -> _Waiting | Mailing | float:
+        """Return what is to be tried: what has failed least often, then what is oldest."""
+        following = self._mailings.next(now, is_caught_up=self._is_caught_up())
+        best: _Waiting | Mailing | None = None
+        rank = (math.inf, math.inf)
+        again = math.inf
+        if isinstance(following, Mailing):
+            best, rank = following, (0, following.notices[0])
+        else:
+            again = following
+        for mail in self._waiting.values():
+            due = mail.due(now)
+            if not due:
+                again = min(again, *(copy.next_attempt for copy in mail.copies.values()))
+            elif (own := (max(copy.attempts for copy in due), mail.first)) < rank:
+                best, rank = mail, own
+        return again if best is None else best
+
+    async def _freeze(self, mailing: Mailing, now: float) -> _Waiting:
+        """Make a mail's bytes, for good."""
+        is_single = len(mailing.notices) == 1
+        notices = await self._outbox.notices(mailing.notices, is_brief=not is_single)
+        mail = self._rendered(notices, mailing)
+        self._unrecorded.append(
+            Frozen(
+                message_id=mail.message_id,
+                payload=mail.payload,
+                reason=mailing.reason,
+                notices=mailing.notices,
+                addresses=mailing.addresses,
+                at=now,
+            )
+        )
+        is_stored = await self._record()
+        self._mailings.take(mailing, now)
+        self._since_prune += 1
+        waiting = self._waiting.setdefault(
+            mail.message_id, _Waiting(mail.message_id, mailing.notices[0], now, {})
+        )
+        for address in mailing.addresses:
+            waiting.copies.setdefault(address, Copy(address))
+        # Whoever got this mail before got the bytes that are stored: everybody does.
+        waiting.payload = None if is_stored else waiting.payload or mail.payload
+        return waiting
+
+    def _rendered(self, notices: Sequence[Notice], mailing: Mailing) -> Mail:
+        sent_at = self._clock()
+        if len(notices) == 1:
+            return render_alert(
+                notices[0],
+                host=self._host,
+                sender=self._email.sender,
+                timezone=self._timezone,
+                sent_at=sent_at,
+            )
+        return render_joined(
+            notices,
+            reason="digest" if mailing.reason == "digest" else "catching up",
+            host=self._host,
+            sender=self._email.sender,
+            timezone=self._timezone,
+            sent_at=sent_at,
+            recipients=mailing.addresses,
+        )
+
+    async def _attempt(self, mail: _Waiting) -> None:
+        due = mail.due(self._now())
+        payload = mail.payload or await self._outbox.payload(mail.message_id)
+        if payload is None:
+            # Only a person with a database tool can bring this about.
+            self._judge(
+                mail, {copy.address: Outcome("refused", "its bytes are gone") for copy in due}
+            )
+            await self._record()
+            return
+        addresses = [copy.address for copy in due]
+        self._is_connected = True
+        try:
+            async with asyncio.timeout(_SEND_AT_MOST):
+                outcomes = await self._notifier.send(self._email.sender, addresses, payload)
+        except DeliveryError as error:
+            self._fail(mail, addresses, error)
+        except TimeoutError:
+            self._fail(mail, addresses, DeliveryError("temporary", "took longer than any mail may"))
+        except Exception as error:  # noqa: BLE001 - one mail that cannot be sent stops no other
+            detail = f"{type(error).__name__}: {error}"[:200]
+            self._fail(mail, addresses, DeliveryError("temporary", detail))
+        else:
+            silent = Outcome("deferred", "not mentioned")
+            self._judge(mail, {a: outcomes.get(a, silent) for a in addresses})
+        await self._record()
+
+    def _fail(self, mail: _Waiting, addresses: Sequence[str], error: DeliveryError) -> None:
+        """Nobody got it: leave the server alone, unless it is this mail that it refuses."""
+        if not error.retryable:
+            self._judge(mail, {a: Outcome("refused", error.detail) for a in addresses})
+            return
+        is_about_server = error.kind in {"connect", "tls", "login"}
+        first = SOON if error.kind in {"connect", "tls"} else LATER
+        self._leave_server_alone(error.kind, error.detail, first)
+        now = self._now()
+        # Another mail would have fared no better, so this one does not lose its turn.
+        changed = [
+            self._postponed(mail, copy, error.detail, first, counts=not is_about_server)
+            for copy in map(mail.copies.__getitem__, addresses)
+            if not is_about_server or self._is_over(mail, now)
+        ]
+        self._settle(mail, changed, now)
+
+    def _judge(self, mail: _Waiting, outcomes: Mapping[str, Outcome]) -> None:
+        """Note what the server said for each recipient."""
+        now = self._now()
+        changed = []
+        is_uncertain = False
+        for address, outcome in outcomes.items():
+            copy = mail.copies[address]
+            match outcome.status:
+                case "sent":
+                    changed.append(
+                        msgspec.structs.replace(
+                            copy, status="sent", attempts=copy.attempts + 1, detail=outcome.detail
+                        )
+                    )
+                    self._welcome(address)
+                case "refused":
+                    changed.append(
+                        msgspec.structs.replace(
+                            copy, status="failed", attempts=copy.attempts + 1, detail=outcome.detail
+                        )
+                    )
+                    self._complain(address, "refused", outcome.detail)
+                case "deferred":
+                    changed.append(self._postponed(mail, copy, outcome.detail, LATER))
+                    trouble = self._complain(address, "deferred", outcome.detail)
+                    trouble.failures += 1
+                    delay = retry_delay(trouble.failures, LATER, self._jitter())
+                    self._mailings.close(address, now + delay)
+                case "uncertain":
+                    is_uncertain = True
+                    copy = self._postponed(mail, copy, outcome.detail, SOON)
+                    changed.append(msgspec.structs.replace(copy, is_uncertain=True))
+        if is_uncertain:
+            self._leave_server_alone("uncertain", next(iter(outcomes.values())).detail, SOON)
+        else:
+            self._forgive_server()
+        sent = sum(copy.status == "sent" for copy in changed)
+        if sent:
+            log.info("mail sent", message_id=mail.message_id, recipients=sent)
+        self._settle(mail, changed, now)
+
+    def _postponed(
+        self, mail: _Waiting, copy: Copy, detail: str, first: float, *, counts: bool = True
+    ) -> Copy:
+        now = self._now()
+        attempts = copy.attempts + counts
+        if self._is_over(mail, now):
+            return msgspec.structs.replace(
+                copy, status="failed", attempts=attempts, detail=f"given up: {detail}"[:200]
+            )
+        delay = retry_delay(max(attempts, 1), first, self._jitter())
+        return msgspec.structs.replace(
+            copy, attempts=attempts, next_attempt=now + delay, detail=detail
+        )
+
+    def _is_over(self, mail: _Waiting, now: float) -> bool:
+        return now >= max(mail.frozen_at + GIVE_UP_AFTER, self._started_at + _TRY_AT_LEAST)
+
+    def _settle(self, mail: _Waiting, changed: Sequence[Copy], now: float) -> None:
+        if not changed:
+            return
+        for copy in changed:
+            if copy.status == "pending":
+                mail.copies[copy.address] = copy
+            else:
+                del mail.copies[copy.address]
+            if copy.status == "failed":
+                log.warning(
+                    "mail failed for good",
+                    message_id=mail.message_id,
+                    recipient=copy.address,
+                    reason=copy.detail,
+                )
+        if not mail.copies:
+            del self._waiting[mail.message_id]
+        self._unrecorded.append(Judged(mail.message_id, tuple(changed), now))
+
+    # Trouble, and its end; both are said once.
+
+    def _leave_server_alone(self, kind: str, detail: str, first: float) -> None:
+        trouble = self._server
+        trouble.failures += 1
+        delay = retry_delay(trouble.failures, first, self._jitter())
+        trouble.until = self._now() + delay
+        self._last_error = f"{kind}: {detail}"
+        if trouble.kind != kind:
+            trouble.kind = kind
+            log.warning("delivery failing", kind=kind, reason=detail, retry_in_s=round(delay))
+
+    def _forgive_server(self) -> None:
+        if self._server.failures:
+            log.info("delivery recovered", failures=self._server.failures)
+            self._server = _Trouble()
+        self._last_error = None
+
+    def _complain(self, address: str, kind: str, detail: str) -> _Trouble:
+        trouble = self._addresses.setdefault(address, _Trouble())
+        self._last_error = f"{address} {kind}: {detail}"
+        if trouble.kind != kind:
+            trouble.kind = kind
+            log.warning("recipient not reached", recipient=address, kind=kind, reason=detail)
+        return trouble
+
+    def _welcome(self, address: str) -> None:
+        trouble = self._addresses.pop(address, None)
+        if trouble is None:
+            return
+        log.info("recipient accepts mail again", recipient=address)
+        self._mailings.close(address, -math.inf)
+        for mail in self._waiting.values():
+            _hasten(mail, [address])
+
+
+def _hasten(mail: _Waiting, addresses: Collection[str]) -> None:
+    """Let copies be tried at once."""
+    for address in tuple(addresses):
+        if address in mail.copies:
+            mail.copies[address] = msgspec.structs.replace(mail.copies[address], next_attempt=0.0)
