@@ -35,7 +35,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import re
 import socket
 import ssl
@@ -244,14 +243,15 @@ class ScriptedServer:
         self._tasks.add(task)
         try:
             await self._serve(session)
-        except (_Over, OSError, EOFError):
-            pass  # whoever ended it, it is over
-        except asyncio.CancelledError:
-            pass  # so that asyncio's own callback finds nothing to complain about
-        finally:
             writer.close()
-            with contextlib.suppress(OSError, asyncio.CancelledError):
-                await writer.wait_closed()
+            await writer.wait_closed()
+        except (_Over, OSError, EOFError):
+            writer.close()  # whoever ended it, it is over
+        except asyncio.CancelledError:
+            # Swallowed, so that asyncio's own callback finds nothing to complain about; aborted,
+            # because a stream that is cut off in its handshake never says that it has closed.
+            writer.transport.abort()
+        finally:
             self._tasks.discard(task)
 
     async def _do(self, session: Session, polite: str, *phases: str) -> None:
@@ -282,14 +282,14 @@ class ScriptedServer:
                     session.asked = 0
                     await self._do(session, "250 2.1.0 ok", "mail")
                 case "RCPT":
-                    await self._address(session, command)
+                    await self._recipient(session, command)
                 case "DATA":
                     await self._receive(session)
                 case verb:
                     polite = _POLITE.get(verb, "500 5.5.1 what?")
                     await self._do(session, polite, verb.lower())
 
-    async def _address(self, session: Session, command: str) -> None:
+    async def _recipient(self, session: Session, command: str) -> None:
         await self._do(session, "250 2.1.5 ok", f"rcpt[{session.asked}]", "rcpt")
         session.asked += 1
         if session.code is not None and session.code < 300:

@@ -48,10 +48,9 @@ def notifier_for(
     security: Security = "none",
     username: str | None = None,
     timeout: float = 10,
-    host: str = "127.0.0.1",
 ) -> SmtpNotifier:
     return SmtpNotifier(
-        host=host,
+        host="127.0.0.1",
         port=server.port,
         security=security,
         username=username,
@@ -61,18 +60,10 @@ def notifier_for(
 
 
 async def send_once(
-    server: ScriptedServer,
-    recipients: Sequence[str] = (ONE,),
-    *,
-    security: Security = "none",
-    username: str | None = None,
-    timeout: float = 10,
-    host: str = "127.0.0.1",
+    server: ScriptedServer, recipients: Sequence[str] = (ONE,), **settings: Any
 ) -> dict[str, Outcome]:
     """Send one mail and say goodbye."""
-    notifier = notifier_for(
-        server, security=security, username=username, timeout=timeout, host=host
-    )
+    notifier = notifier_for(server, **settings)
     try:
         return await notifier.send(SENDER, recipients, MAIL)
     finally:
@@ -83,19 +74,13 @@ def statuses(outcomes: dict[str, Outcome]) -> dict[str, str]:
     return {recipient: outcome.status for recipient, outcome in outcomes.items()}
 
 
-def failure_of(
-    script: Script,
-    *,
-    recipients: Sequence[str] = (ONE,),
-    username: str | None = None,
-    timeout: float = 10,
-) -> tuple[DeliveryError, ScriptedServer]:
+def failure_of(script: Script, **settings: Any) -> tuple[DeliveryError, ScriptedServer]:
     """Send one mail through a server that makes it fail."""
 
     async def work() -> tuple[DeliveryError, ScriptedServer]:
         async with ScriptedServer(script) as server:
             with pytest.raises(DeliveryError) as caught:
-                await send_once(server, recipients, username=username, timeout=timeout)
+                await send_once(server, **settings)
             return caught.value, server
 
     return run(work())
@@ -678,7 +663,7 @@ def test_a_sender_beyond_ascii_needs_a_server_that_takes_it() -> None:
     "action", [drop, rst, stall(), garbage(10), garbage(2_000_000), reply(354)], ids=str
 )
 def test_no_answer_to_the_final_dot_is_uncertain(action: Action) -> None:
-    """M6: the server has the mail and may be delivering it; the repeat is the same, byte by byte."""
+    """M6: the server has the mail and may be delivering it; the repeat is the same to the byte."""
 
     async def work() -> ScriptedServer:
         async with ScriptedServer([("dot", action), ("dot", ok)]) as server:
@@ -798,7 +783,7 @@ def test_what_a_server_says_is_shown_escaped_and_short() -> None:
 # Being cancelled ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("phase", ["banner", "mail", "dot", "rset"])
+@pytest.mark.parametrize("phase", ["ehlo", "mail", "dot", "rset"])
 def test_cancelling_leaves_no_connection_behind(phase: str) -> None:
     """P3: a shutdown may come at any time; the next mail begins anew."""
 
