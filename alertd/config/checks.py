@@ -7,20 +7,23 @@ meant.  Both are findings; who calls decides which they are.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import TYPE_CHECKING
 
 from alertd.config.errors import Finding, show, suggestion
 from alertd.config.units import spell_size
+from alertd.core.engine import EVIDENCE_BYTES, worst_case_bytes
 from alertd.core.rules import Conjunction, Pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
-    from alertd.core.rules import Rule, Selector, Source
+from alertd.core.rules import Rule, Selector, Source
 
 _PLAIN_TIMESTAMPS = frozenset({"auto", "none"})
+_SYSLOG_FIELDS = frozenset(
+    {"line", "time", "host", "program", "pid", "message", "facility", "severity", "msgid"}
+)
 _USUAL_PORTS = {465: "tls", 587: "starttls"}
 # What may stand between the last thing that is matched and the end of a pattern.
 _END_ANCHOR = re.compile(r"(?:(?<!\\)(?:\\\\)*\$|\\Z)[)\s]*\Z")
@@ -32,6 +35,8 @@ def is_loopback(host: str) -> bool:
     """Tell whether ``host`` is this machine, so that nothing leaves it in clear."""
     if host.lower().rstrip(".") in {"localhost", "localhost.localdomain"}:
         return True
+    import ipaddress  # noqa: PLC0415 - hardly ever needed
+
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -76,33 +81,39 @@ def check_source(source: Source, given: frozenset[str]) -> Iterator[Finding]:
         yield Finding((*place, "timestamp"), _no_field(source.timestamp, fields - {"line"}))
 
 
-def check_rule(rule: Rule, sources: Mapping[str, Source]) -> Iterator[Finding]:
-    """Find fields that no line can have, and patterns that no line can match."""
+def check_rule(rule: Rule, sources: Sequence[Source]) -> Iterator[Finding]:
+    """
+    Find fields that no line can have, and patterns that no line can match.
+
+    Args:
+        rule: The rule.
+        sources: Its sources, one at least.
+    """
     place = ("rule", rule.name)
-    its_sources = [sources[name] for name in rule.sources if name in sources]
-    if not its_sources:
-        return
-    known: set[str] = {"line"}
-    for source in its_sources:
+    if not any(source.multiline for source in sources):
+        for key, selector in (("match", rule.match), ("unless", rule.unless)):
+            for regex in _patterns(selector):
+                if "\n" in regex and not re.compile(regex).flags & re.VERBOSE:
+                    yield Finding(
+                        (*place, key),
+                        f"{show(regex)} holds a line break, and no line does; write it on one "
+                        "line, or begin it with (?x)",
+                    )
+    known = {"line"}
+    for source in sources:
         fields = _fields(source)
         if fields is None:
             return
         known |= fields
-    for field in dict.fromkeys(_demanded(rule.match)):
-        if field not in known:
-            yield Finding((*place, "match"), _no_field(field, known))
-    groups = {
-        group
-        for alternative in rule.match
-        if isinstance(alternative, Pattern)
-        for group in re.compile(alternative.regex).groupindex
-    }
-    for field in dict.fromkeys(_demanded(rule.unless)):
-        if field not in known | groups:
-            yield Finding((*place, "unless"), _no_field(field, known | groups))
-    for field in rule.group_by:
-        if field not in known | groups:
-            yield Finding((*place, "group_by"), _no_field(field, known | groups))
+    with_groups = known.union(*(re.compile(each).groupindex for each in _patterns(rule.match)))
+    for key, used, available in (
+        ("match", _demanded(rule.match), known),
+        ("unless", _demanded(rule.unless), with_groups),
+        ("group_by", rule.group_by, with_groups),
+    ):
+        for field in dict.fromkeys(used):
+            if field not in available:
+                yield Finding((*place, key), _no_field(field, available))
 
 
 def check_memory(rules: Sequence[Rule], memory_max: int, share: str) -> Iterator[Finding]:
@@ -114,27 +125,23 @@ def check_memory(rules: Sequence[Rule], memory_max: int, share: str) -> Iterator
         memory_max: Bytes that they may hold together.
         share: What to say about where the limit comes from.
     """
-    from alertd.core.engine import worst_case_bytes  # noqa: PLC0415 - of no use to the schema
-
     costs = {rule.name: worst_case_bytes(rule) for rule in rules}
-    total = sum(costs.values())
-    if total > memory_max:
+    total = sum(costs.values()) + EVIDENCE_BYTES
+    if costs and total > memory_max:
         name = max(costs, key=costs.__getitem__)
+        lines = spell_size(EVIDENCE_BYTES)
         yield Finding(
             ("memory_max",),
             f"the rules may come to hold {spell_size(total)}, {spell_size(costs[name])} of it rule "
-            f"{show(name)}, and {spell_size(memory_max)} are allowed{share}; lower its max_keys or "
-            "more_than, or raise memory_max",
+            f"{show(name)} and {lines} lines for mails, but {spell_size(memory_max)} are allowed"
+            f"{share}; lower that rule's max_keys or more_than, or raise memory_max",
         )
 
 
 def lint_rule(rule: Rule) -> Iterator[Finding]:
     """Find what is allowed but lets the writer of a log line fool the rule."""
     place = ("rule", rule.name, "match")
-    for alternative in rule.match:
-        if not isinstance(alternative, Pattern):
-            continue
-        regex = alternative.regex
+    for regex in _patterns(rule.match):
         for field in rule.group_by:
             group = regex.find(f"(?P<{field}>")
             if group >= 0 and not _END_ANCHOR.search(regex) and _is_movable(regex[:group]):
@@ -172,20 +179,28 @@ def _fields(source: Source) -> frozenset[str] | None:
     """Name the fields that a source's lines can have, or None if only they can tell."""
     if source.format == "plain":
         return frozenset({"line"})
+    if source.format == "syslog":
+        return _SYSLOG_FIELDS
     if source.format == "csv" and source.columns:
         return frozenset({"line", *source.columns})
     return None
 
 
+def _patterns(selector: Selector) -> list[str]:
+    """List the regexes that are searched in the whole line."""
+    return [alternative.regex for alternative in selector if isinstance(alternative, Pattern)]
+
+
 def _demanded(selector: Selector) -> Iterator[str]:
+    """Name the fields that conditions are about."""
     for alternative in selector:
         if isinstance(alternative, Conjunction):
             yield from (condition.field for condition in alternative.conditions)
 
 
-def _no_field(field: str, known: frozenset[str] | set[str]) -> str:
+def _no_field(field: str, known: Collection[str]) -> str:
     listed = ", ".join(sorted(known))
     close = suggestion(field, sorted(known))
     return f"no line can have a field {show(field)}" + (
-        close or f"; the fields are {listed}, and a regex adds one with (?P<name>…)"
+        close or f"; there are {listed}, and what a regex in match names by (?P<name>…)"
     )

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from pydantic_settings import EnvSettingsSource
 
-from alertd.config.errors import Finding, suggestion
+from alertd.config.errors import Finding, closest
 from alertd.config.schema import Overridable
 from alertd.config.values import EnvironmentText
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 PREFIX = "ALERTD_"
 PATH_VARIABLE = "ALERTD_CONFIG"
@@ -50,16 +50,17 @@ def overrides(environ: Mapping[str, str]) -> tuple[dict[str, dict[str, object]],
     }
     ours = {name: text for name, text in environ.items() if name.startswith(PREFIX)}
     findings = [
-        Finding(
-            (name,),
-            "unknown variable"
-            + (
-                suggestion(name[: len(PREFIX)] + name[len(PREFIX) :].upper(), known, quote="")
-                or "; only [email], [state] and [log] are set here, as in ALERTD_EMAIL__PASSWORD"
-            ),
-        )
+        Finding((name,), f"unknown variable; {_meant(name, known)}")
         for name in ours
         if name not in known and name != PATH_VARIABLE
     ]
     source = _Environment({name: text for name, text in ours.items() if name in known})
     return source(), findings
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    # Without what all of them have in common, or any two would look alike.
+    close = closest(name.removeprefix(PREFIX), [each.removeprefix(PREFIX) for each in known])
+    if close:
+        return f"did you mean {PREFIX}{close}?"
+    return "only [email], [state] and [log] are set here, like ALERTD_EMAIL__PASSWORD"

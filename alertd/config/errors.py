@@ -8,8 +8,7 @@ would be written in TOML, shortened, and with nothing in them that a terminal ob
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from difflib import get_close_matches
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from alertd.core.sentences import quoted, visible
@@ -62,6 +61,28 @@ class RefusedError(ValueError):
         super().__init__("; ".join(finding.text for finding in self.findings))
 
 
+@dataclass(slots=True)
+class Report:
+    """
+    What was found so far.
+
+    Attributes:
+        errors: What alertd does not start with.
+        warnings: What it starts with, although it is probably not meant.
+    """
+
+    errors: list[Finding] = field(default_factory=list)
+    warnings: list[Finding] = field(default_factory=list)
+
+    def refuse(self, place: tuple[str, ...], text: str) -> None:
+        """Add an error."""
+        self.errors.append(Finding(place, text))
+
+    def warn(self, place: tuple[str, ...], text: str) -> None:
+        """Add a warning."""
+        self.warnings.append(Finding(place, text))
+
+
 def show(value: object) -> str:
     """Write a value as TOML would, on one line and not too long."""
     match value:
@@ -81,21 +102,30 @@ def show(value: object) -> str:
             return _shorten(visible(str(value)))
 
 
-def suggestion(name: str, known: Iterable[str], quote: str = '"') -> str:
+def reason_of(error: Exception) -> str:
+    """Say in the system's words why something failed, without the path in them."""
+    known = error.strerror if isinstance(error, OSError) else None
+    return (known or str(error)).lower()
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Find what was probably meant by ``name``, whatever its case, among what is ``known``."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only a wrong file needs it
+
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    close = get_close_matches(name[:64].lower(), by_lower, n=1)
+    return by_lower[close[0]] if close else None
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
     """
     Ask for what was probably meant.
-
-    Args:
-        name: What was written; its case does not matter.
-        known: What could have been written.
-        quote: Around the suggestion.
 
     Returns:
         ``; did you mean "more_than"?``, or nothing when nothing known is like it.
     """
-    by_lower = {candidate.lower(): candidate for candidate in known}
-    close = get_close_matches(name[:64].lower(), by_lower, n=1)
-    return f"; did you mean {quote}{by_lower[close[0]]}{quote}?" if close else ""
+    close = closest(name, known)
+    return f"; did you mean {show(close)}?" if close else ""
 
 
 def _shorten(text: str) -> str:

@@ -114,8 +114,8 @@ class RuleTable(Table):
                 0,
                 MOST_EVENTS,
                 example=10,
-                remedy="the time of each of these events is kept for every key, so that the count is "
-                "exact: choose a smaller number and a shorter `within`",
+                remedy="every key keeps the times of that many events, so that the count is exact; "
+                "choose a smaller number and a shorter `within`",
             )
         ),
     ] = Field(examples=[10])

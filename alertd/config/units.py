@@ -10,7 +10,6 @@ A bare number is refused for a length of time: ``within = 5`` is five of what?
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 
 from alertd.config.errors import show
 
@@ -74,7 +73,7 @@ def duration(value: object) -> float:
             f"{show(value)} is not a length of time; "
             'write each unit once, the longest first: "1h30m"'
         )
-    seconds = round(sum(Fraction(number) * _MICROSECONDS[unit] for number, unit in parts)) / 1e6
+    seconds = sum(round(float(number) * _MICROSECONDS[unit]) for number, unit in parts) / 1e6
     if seconds > _LONGEST:
         raise ValueError(f'{show(value)} is longer than ten years; write at most "3650d"')
     return seconds
@@ -102,7 +101,7 @@ def size(value: object) -> int:
         and (found := _SIZE.fullmatch(value.strip()))
         and (unit := found[2].lower()) in _BYTES
     ):
-        number = int(Fraction(found[1]) * _BYTES[unit])
+        number = int(float(found[1]) * _BYTES[unit])
     else:
         raise ValueError(f'{show(value)} is not a size; write it like "512KiB" or "1GiB"')
     if not 0 < number < 2**60:

@@ -11,7 +11,7 @@ hold ``"2S"``.  Only the environment, where everything is text, has its text rea
 
 from __future__ import annotations
 
-import json
+import codecs
 import posixpath
 import re
 import warnings
@@ -288,8 +288,6 @@ def encoding(value: object) -> str:
     Returns:
         The codec's own name: ``utf-8``, ``cp1252``.
     """
-    import codecs  # noqa: PLC0415 - with the other imports of this function's rare paths
-
     what = text(value)
     remedy = 'write "utf-8", or another name that Python knows'
     try:
@@ -370,6 +368,8 @@ def regex(value: object) -> str:
 
 def _split(value: EnvironmentText) -> Iterable[object]:
     if value.lstrip().startswith("["):
+        import json  # noqa: PLC0415 - hardly ever needed
+
         try:
             items = json.loads(value)
         except (ValueError, RecursionError):
