@@ -1,0 +1,165 @@
+"""
+Many expressions, one chunk of bytes: which of them match in which line.
+
+Everything about Hyperscan is here: how its databases are laid out, compiled, stored and restored.
+
+Traps: a set of 2 to 30 expressions is scanned at half the speed of 100, so small sets are filled
+up; a callback that returns anything true ends the scan with an exception; the databases of one
+Scanner must not be used by two threads at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import hyperscan
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Up to this many expressions each have a database of their own; up to FEW they are filled up.
+SINGLES = 3
+FEW = 30
+PADDING = tuple(
+    "".join(
+        f"\\x{byte:02x}"
+        for byte in b"\xff\xfe" + hashlib.blake2b(str(number).encode(), digest_size=6).digest()
+    ).encode()
+    for number in range(90)
+)
+
+
+class Refused(Exception):
+    """
+    Hyperscan cannot compile an expression.
+
+    Attributes:
+        expressions: Those that it refuses.
+    """
+
+    def __init__(self, expressions: frozenset[bytes]) -> None:
+        super().__init__(f"{len(expressions)} expressions")
+        self.expressions = expressions
+
+
+class _Stored(msgspec.Struct, frozen=True, array_like=True):
+    key: bytes
+    databases: list[bytes]
+
+
+class Scanner:
+    """Finds the lines in which expressions match, each of which does so once a line, at its end."""
+
+    def __init__(self, expressions: Sequence[bytes], stored: bytes | None = None) -> None:
+        """
+        Compile, or restore.
+
+        Args:
+            expressions: For MULTILINE mode.
+            stored: What ``dump`` gave for the same expressions; anything else is ignored.
+
+        Raises:
+            Refused: Some expressions cannot be compiled.
+        """
+        self._sets = _layout(expressions)
+        self._key = _key(expressions)
+        self._databases = self._restored(stored) or [_compiled(one) for one in self._sets]
+
+    def _restored(self, stored: bytes | None) -> list[hyperscan.Database] | None:
+        if stored is None:
+            return None
+        try:
+            content = msgspec.msgpack.decode(stored, type=_Stored)
+            if content.key != self._key or len(content.databases) != len(self._sets):
+                return None
+            return [_loaded(database) for database in content.databases]
+        except (msgspec.MsgspecError, hyperscan.error):
+            return None
+
+    def dump(self) -> bytes:
+        """Give the compiled form, which this version of Hyperscan can restore at once."""
+        databases = [hyperscan.dumpb(database) for database in self._databases]
+        return msgspec.msgpack.encode(_Stored(self._key, databases))
+
+    def scan(self, data: bytes | memoryview, shift: int, most: int) -> list[int] | None:
+        """
+        Find all matches.
+
+        Args:
+            data: Whole lines.
+            shift: Bits by which the end of a line is shifted in the result.
+            most: Matches after which to give up.
+
+        Returns:
+            ``end << shift | index`` of each expression that matches in a line that ends there,
+            the newline not counted, in no order; None if there are more than ``most``.
+        """
+        hits: list[int] = []
+        append = hits.append
+
+        def on_match(index: int, _start: int, end: int, _flags: int, _context: object) -> bool:
+            append(end << shift | index)
+            return len(hits) > most
+
+        try:
+            for database in self._databases:
+                database.scan(data, match_event_handler=on_match)
+        except hyperscan.ScanTerminated:
+            return None
+        return hits
+
+
+def _layout(expressions: Sequence[bytes]) -> list[list[tuple[int, bytes]]]:
+    numbered = list(enumerate(expressions))
+    if len(numbered) <= SINGLES:
+        return [[one] for one in numbered]
+    if len(numbered) <= FEW:
+        numbered += [(len(expressions), padding) for padding in PADDING]
+    return [numbered]
+
+
+def _key(expressions: Sequence[bytes]) -> bytes:
+    digest = hashlib.blake2b(digest_size=16)
+    for part in (hyperscan.__version__.encode(), *expressions):
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return digest.digest()
+
+
+def _loaded(stored: bytes) -> hyperscan.Database:
+    database = hyperscan.loadb(stored, mode=hyperscan.HS_MODE_BLOCK)
+    database.scratch = hyperscan.Scratch(database)
+    return database
+
+
+def _compiled(numbered: list[tuple[int, bytes]]) -> hyperscan.Database:
+    try:
+        return _attempt(numbered)
+    except hyperscan.error:
+        # The error does not say which expression it is about.
+        refused = frozenset(one[1] for one in numbered if not is_accepted(one[1]))
+        if not refused:
+            raise
+        raise Refused(refused) from None
+
+
+def is_accepted(expression: bytes) -> bool:
+    """Tell whether Hyperscan can compile an expression."""
+    try:
+        _attempt([(0, expression)])
+    except hyperscan.error:
+        return False
+    return True
+
+
+def _attempt(numbered: list[tuple[int, bytes]]) -> hyperscan.Database:
+    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+    database.compile(
+        expressions=[expression for _, expression in numbered],
+        ids=[number for number, _ in numbered],
+        elements=len(numbered),
+        flags=[hyperscan.HS_FLAG_MULTILINE] * len(numbered),
+    )
+    return database
