@@ -1,0 +1,25 @@
+"""
+Follow log files: across rename, truncation, copies, deletion and restarts, each line once.
+
+A ``Tailer`` hands out ``Batch``es of complete lines and keeps each file's position, which moves
+only when it is told that lines took effect.
+
+    tailer.py      the interface; reading; when to look
+    hints.py       what the kernel says has changed
+    survey.py      what lies in the directories; globs.py, which of it a glob means
+    placement.py   where each file begins or continues: all decisions about rotation
+    rotation.py    the names that rotated files get
+    roster.py      what is followed and remembered, and what of it is to be stored
+    followed.py    one file: how far it has been read, and how we would know it again
+    identity.py    what makes a file the same file; what is stored of it
+    content.py     the bytes of one open file, plain or compressed
+    trouble.py     what keeps files from being read
+    away.py        work that may block
+"""
+
+from alertd.tail.followed import FollowedFile
+from alertd.tail.identity import FileKey, StoredFile
+from alertd.tail.tailer import Tailer
+from alertd.tail.trouble import Problem
+
+__all__ = ["FileKey", "FollowedFile", "Problem", "StoredFile", "Tailer"]

@@ -1,0 +1,196 @@
+"""
+The bytes of one open file, by offset, plain or compressed.
+
+A compressed file looks like the file it was made from.  It is read forwards in bounded pieces, so
+that a bomb costs time in a thread, never memory.
+
+Trap: opening a FIFO blocks until somebody writes to it, hence O_NONBLOCK on everything.
+"""
+
+from __future__ import annotations
+
+import bz2
+import errno
+import gzip
+import lzma
+import os
+import stat
+import zlib
+from typing import IO, TYPE_CHECKING, Final
+
+from alertd.tail.identity import WITNESS, digest, generation_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+COMPRESSED: Final = (".gz", ".bz2", ".xz")
+_PIECE: Final = 1 << 20
+_OPENERS: Final[dict[str, Callable[[IO[bytes]], IO[bytes]]]] = {
+    ".gz": lambda file: gzip.GzipFile(fileobj=file, mode="rb"),
+    ".bz2": lambda file: bz2.BZ2File(file, "rb"),
+    ".xz": lambda file: lzma.LZMAFile(file, "rb"),
+}
+
+
+class NotRegularError(Exception):
+    """A FIFO, a socket, a device or a directory stands where a log file was expected."""
+
+
+class Content:
+    """
+    An open regular file.
+
+    Attributes:
+        fd: Its descriptor.
+        device: ``st_dev``.
+        inode: ``st_ino``.
+        generation: See ``identity.FileKey``.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        try:
+            status = os.fstat(self.fd)
+            if not stat.S_ISREG(status.st_mode):
+                raise NotRegularError(path)
+            self.device = status.st_dev
+            self.inode = status.st_ino
+            self.generation = generation_of(self.fd)
+        except BaseException:
+            os.close(self.fd)
+            raise
+
+    def status(self) -> os.stat_result:
+        """Return what the file system says about it now."""
+        return os.fstat(self.fd)
+
+    def read_into(self, buffer: memoryview, offset: int) -> int:
+        """Fill ``buffer`` from ``offset`` as far as the file goes, and say how far that is."""
+        return os.preadv(self.fd, [buffer], offset)
+
+    def read(self, size: int, offset: int) -> bytes:
+        """Return at most ``size`` bytes from ``offset``."""
+        return os.pread(self.fd, size, offset)
+
+    def data_after(self, offset: int) -> int | None:
+        """Return where the next bytes that are not a hole begin; None if only holes follow."""
+        try:
+            return os.lseek(self.fd, offset, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return None
+            return offset  # a file system that does not know its holes
+
+    def close(self) -> None:
+        """Close it; more than once does no harm."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+class Archive(Content):
+    """A compressed file, read as what it was before."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self._raw = os.fdopen(os.dup(self.fd), "rb")
+        self._suffix = os.path.splitext(path)[1]  # noqa: PTH122 - str paths throughout
+        self._stream = _OPENERS[self._suffix](self._raw)
+        self._position = 0
+        self._window = b""
+        """The last bytes before ``_position``: a marker is read again with what follows it."""
+
+    def read_into(self, buffer: memoryview, offset: int) -> int:
+        """Fill ``buffer`` from ``offset`` of the decompressed bytes."""
+        data = self.read(len(buffer), offset)
+        buffer[: len(data)] = data
+        return len(data)
+
+    def read(self, size: int, offset: int) -> bytes:
+        """Return at most ``size`` decompressed bytes from ``offset``."""
+        if offset < self._position - len(self._window):
+            self._rewind()
+        while self._position < offset:
+            if not self._more(min(_PIECE, offset - self._position)):
+                return b""
+        pieces = [self._window[len(self._window) - (self._position - offset) :]]
+        missing = size - len(pieces[0])
+        while missing > 0:
+            piece = self._more(min(_PIECE, missing))
+            if not piece:
+                break
+            pieces.append(piece)
+            missing -= len(piece)
+        return b"".join(pieces)[:size]
+
+    def data_after(self, offset: int) -> int | None:
+        """Return ``offset``: there are no holes in a stream."""
+        return offset
+
+    def close(self) -> None:
+        """Close the stream and the file below it."""
+        self._stream.close()
+        self._raw.close()
+        super().close()
+
+    def _rewind(self) -> None:
+        self._raw.seek(0)
+        self._stream = _OPENERS[self._suffix](self._raw)
+        self._position = 0
+        self._window = b""
+
+    def _more(self, size: int) -> bytes:
+        try:
+            piece = self._stream.read(size)
+        except (EOFError, OSError, zlib.error, lzma.LZMAError):
+            # Cut off or damaged: what could be read is what there is.
+            return b""
+        self._position += len(piece)
+        self._window = (self._window + piece)[-max(size, 2 * WITNESS) :]
+        return piece
+
+
+def open_content(path: str) -> Content:
+    """
+    Open a file for reading by offset.
+
+    Raises:
+        NotRegularError: It is none.
+        OSError: It cannot be opened.
+    """
+    return Archive(path) if path.endswith(COMPRESSED) else Content(path)
+
+
+def holds(content: Content, offset: int, head: bytes, marker: bytes) -> bool:
+    """Tell whether the bytes before ``offset`` are still, or here too, those that were read."""
+    size = min(WITNESS, offset)
+    return (
+        digest(content.read(size, 0)) == head
+        and digest(content.read(size, offset - size)) == marker
+    )
+
+
+def witness(content: Content, offset: int) -> tuple[bytes, bytes]:
+    """Return the digest of the head, and the bytes before ``offset``."""
+    size = min(WITNESS, offset)
+    return digest(content.read(size, 0)), content.read(size, offset - size)
+
+
+def begins_like(content: Content, other: Content, size: int) -> bool:
+    """Tell whether two files' first ``size`` bytes agree, by their first and last kilobyte."""
+    part = min(WITNESS, size)
+    return all(content.read(part, start) == other.read(part, start) for start in (0, size - part))
+
+
+def line_start(content: Content, size: int) -> int | None:
+    """
+    Return where the last line begins that is not ended within ``size`` bytes.
+
+    Returns:
+        None if that line is longer than a megabyte.
+    """
+    start = max(0, size - _PIECE)
+    found = content.read(size - start, start).rfind(b"\n")
+    if found >= 0:
+        return start + found + 1
+    return 0 if start == 0 else None

@@ -1,0 +1,210 @@
+"""
+What lies in the directories: names, inodes, and what the globs mean.
+
+It looks and remembers what it saw; it opens nothing and decides nothing.  It may block, so it
+runs in a thread, one look at a time.
+
+Trap: a directory's time of modification tells whether it must be listed again, but only once that
+time is safely past.  Whatever happens in the same tick of the clock leaves it unchanged.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from alertd.tail.globs import Glob, excludes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from alertd.core.rules import Source
+
+_SETTLED_NS: Final = 100_000_000
+_OLDEST: Final = 10.0
+"""Seconds after which a listing is not believed any more: network file systems cache times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One name in a directory."""
+
+    inode: int
+    is_directory: bool
+    is_link: bool
+
+
+@dataclass(slots=True)
+class Listing:
+    """What a directory held."""
+
+    identity: tuple[int, int]
+    mtime_ns: int
+    looked_at: float
+    looked_at_ns: int
+    names: dict[str, Entry]
+
+    @property
+    def device(self) -> int:
+        """The device of what lies in it, mounts apart."""
+        return self.identity[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """
+    A file that a source's globs mean.
+
+    Attributes:
+        path: Its name.
+        target: Where the name leads, if it is a symbolic link, else ``path``.
+        status: Of the file itself.
+        globs: The patterns that mean it.
+    """
+
+    path: str
+    target: str
+    status: os.stat_result
+    globs: tuple[str, ...]
+
+    @property
+    def is_regular(self) -> bool:
+        """It is no FIFO, socket, device or directory."""
+        return stat.S_ISREG(self.status.st_mode)
+
+
+@dataclass(slots=True)
+class View:
+    """
+    What one look saw.
+
+    Attributes:
+        found: By source and path.
+        listings: By directory.
+        empty: Source and glob of patterns that mean nothing now.
+        is_changed: It differs from what the look before saw.
+    """
+
+    found: dict[str, dict[str, Found]] = field(default_factory=dict)
+    listings: dict[str, Listing] = field(default_factory=dict)
+    empty: list[tuple[str, str]] = field(default_factory=list)
+    is_changed: bool = True
+
+
+class Survey:
+    """Looks at the directories of some sources."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self._listings: dict[str, Listing] = {}
+        self._sources: list[tuple[str, list[Glob], tuple[str, ...]]] = []
+        for source in sources:
+            globs = [Glob(path) for path in source.paths]
+            self._sources.append((source.name, globs, source.exclude))
+        self._excludes = {source.name: excludes(source.exclude) for source in sources}
+
+    def means(self, source: str, path: str) -> bool:
+        """Tell whether a source's globs mean a path, whether or not it exists."""
+        return any(
+            name == source
+            and not self._excludes[name](path)
+            and any(glob.matches(path) for glob in globs)
+            for name, globs, _ in self._sources
+        )
+
+    def is_of_interest(self, path: str) -> bool:
+        """Tell whether any source's globs mean a path."""
+        return any(self.means(name, path) for name, _, _ in self._sources)
+
+    def look(self, directories: Iterable[str], *, is_forced: bool) -> View:
+        """
+        See what there is now.
+
+        Args:
+            directories: Looked into besides those that the globs name.
+            is_forced: Believe no earlier listing.
+        """
+        view = View()
+        before = self._listings
+        self._listings = view.listings
+
+        def listing(directory: str) -> Mapping[str, Entry]:
+            if directory not in view.listings:
+                seen = self._list(directory, None if is_forced else before.get(directory))
+                if seen is None:
+                    return {}
+                view.listings[directory] = seen
+            return view.listings[directory].names
+
+        for directory in directories:
+            listing(directory)
+        paths: dict[str, dict[str, list[str]]] = {}
+        for name, globs, _ in self._sources:
+            mine = paths.setdefault(name, {})
+            for glob in globs:
+                is_empty = True
+                for path in glob.walk(listing):
+                    if not self._excludes[name](path):
+                        is_empty = False
+                        mine.setdefault(path, []).append(glob.text)
+                if is_empty:
+                    view.empty.append((name, glob.text))
+        view.is_changed = (
+            is_forced
+            or before.keys() != view.listings.keys()
+            or any(before[directory] is not seen for directory, seen in view.listings.items())
+        )
+        if view.is_changed:
+            for name, mine in paths.items():
+                view.found[name] = self._stat(mine, view)
+        return view
+
+    @staticmethod
+    def _stat(paths: dict[str, list[str]], view: View) -> dict[str, Found]:
+        found = {}
+        for path, globs in sorted(paths.items()):
+            directory, _, name = path.rpartition("/")
+            entry = view.listings.get(directory or "/")
+            is_link = entry is not None and name in entry.names and entry.names[name].is_link
+            try:
+                status = os.stat(path)  # noqa: PTH116 - ten thousand of them
+            except OSError:
+                continue  # gone since, or a dangling link
+            if stat.S_ISDIR(status.st_mode) and any(glob.endswith("*") for glob in globs):
+                continue  # nobody who writes `dir/*` means the directories in it
+            target = os.path.realpath(path) if is_link else path
+            found[path] = Found(path, target, status, tuple(globs))
+        return found
+
+    @staticmethod
+    def _list(directory: str, before: Listing | None) -> Listing | None:
+        try:
+            status = os.stat(directory)  # noqa: PTH116 - see above
+            identity = (status.st_dev, status.st_ino)
+            now = time.monotonic()
+            if (
+                before is not None
+                and before.identity == identity
+                and before.mtime_ns == status.st_mtime_ns
+                and before.looked_at_ns - before.mtime_ns > _SETTLED_NS
+                and now - before.looked_at < _OLDEST
+            ):
+                return before
+            looked_at_ns = time.time_ns()
+            with os.scandir(directory) as entries:
+                names = {
+                    entry.name: Entry(entry.inode(), _is_directory(entry), entry.is_symlink())
+                    for entry in entries
+                }
+        except OSError:
+            return None
+        return Listing(identity, status.st_mtime_ns, now, looked_at_ns, names)
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False

@@ -1,0 +1,609 @@
+"""
+Follow log files as they grow, rotate and get truncated.
+
+Hands out complete lines, a megabyte at a time, and remembers positions only as far as it is told
+that lines took effect.  Never decides what a line means (see ``core.matching``), never writes a
+position down (see ``state``).
+
+The scan is the truth, inotify only says when to look: what the kernel forgets to mention, or a
+network file system never mentions, is found a second later.
+
+Trap: after rename-and-create the old file may still receive lines from writers that have not
+reopened it, so it is read to its end before the new one, and left only when it has been idle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import time
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from alertd.core.events import Batch
+from alertd.tail.away import away, read_into
+from alertd.tail.content import Archive, Content, NotRegularError, open_content
+from alertd.tail.hints import Hints
+from alertd.tail.placement import Placement
+from alertd.tail.roster import Roster
+from alertd.tail.rotation import origins
+from alertd.tail.survey import Survey, View
+from alertd.tail.trouble import Troubles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from alertd.core.rules import Source
+    from alertd.tail.followed import FollowedFile
+    from alertd.tail.identity import FileKey, StoredFile
+    from alertd.tail.trouble import Problem
+
+log = structlog.get_logger(__name__)
+
+CHUNK: Final = 1 << 20
+"""Bytes read at a time."""
+
+FAR_BEHIND: Final = 4 << 20
+"""Bytes read at a time, and unread bytes from which on that is done."""
+
+_SKIPPED_AT_ONCE: Final = 16 << 20
+"""Bytes of one endless line skipped before other files have their turn."""
+
+_NUL_RUN: Final = 4096
+"""NULs in a row, from which on they are a hole's remains; fewer are left to the matcher."""
+
+_ACTIVE: Final = 10.0
+"""Seconds since its last change during which a file is looked at in each scan."""
+
+_ROTATED_OPEN: Final = 16
+"""Rotated, fully read files of one name that stay open; older ones are opened when they grow."""
+
+_MOST_OPEN: Final = 4096
+
+
+class Tailer:
+    """
+    Follows the files of some sources.
+
+    Everything but ``run`` is called from one task.
+
+    Args:
+        sources: What to follow.
+        stored: Positions from an earlier run.
+        clock: Unix seconds.
+        monotonic: Seconds that no adjustment of the clock moves.
+        rotate_grace: Seconds that a rotated file must have been idle before it is left.
+        scan_interval: Seconds between two scans when nothing hints at a change.
+        state_ttl: Seconds for which the position of a file is kept that is gone.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        stored: Sequence[StoredFile],
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        rotate_grace: float = 60.0,
+        scan_interval: float = 1.0,
+        state_ttl: float = 7 * 86400.0,
+    ) -> None:
+        self._sources = tuple(sources)
+        self._clock = clock
+        self._monotonic = monotonic
+        self._rotate_grace = rotate_grace
+        self._scan_interval = scan_interval
+        self._state_ttl = state_ttl
+        self._roster = Roster(stored)
+        self._troubles = Troubles()
+        self._survey = Survey(self._sources)
+        self._placement = Placement(
+            self._roster,
+            self._troubles,
+            clock=clock,
+            monotonic=monotonic,
+            open_file=self._content_of,
+            keep_open=self._keep_open,
+        )
+        self._open: dict[FollowedFile, None] = {}
+        """Files that have a descriptor, the one used longest ago first."""
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._most_open = (
+            _MOST_OPEN if soft == resource.RLIM_INFINITY else min(_MOST_OPEN, max(8, soft // 2))
+        )
+        self._buffer: bytearray | None = None
+        self._by_path: dict[str, list[FollowedFile]] = {}
+        self._view = View()
+        self._said_empty: set[tuple[str, str]] = set()
+        self._scanning = asyncio.Lock()
+        self._readable = asyncio.Event()
+        self._scan_wanted = asyncio.Event()
+        self._hints = Hints(self._hint)
+        self._expired_at = monotonic()
+
+    # -- for the daemon
+
+    async def open(self) -> None:
+        """Open and place every file that is there."""
+        await self.scan()
+        self._roster.expire(
+            self._clock() - self._state_ttl,
+            {(source.name, glob) for source in self._sources for glob in source.paths},
+        )
+
+    async def run(self) -> None:
+        """Keep looking until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._hints.run())
+            tasks.create_task(self._keep_scanning())
+
+    async def changed(self, timeout: float | None) -> bool:
+        """
+        Wait until some file can be read.
+
+        Args:
+            timeout: Seconds; None waits for as long as it takes.
+
+        Returns:
+            Whether there is one.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                while not self.readable():
+                    self._readable.clear()
+                    await self._readable.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def files(self) -> Sequence[FollowedFile]:
+        """Return every file that is followed."""
+        return list(self._roster)
+
+    def problems(self) -> Sequence[Problem]:
+        """Return what keeps files from being read now."""
+        return self._troubles.current()
+
+    def take_problems(self) -> Sequence[Problem]:
+        """Return what began to be wrong, or went wrong, since the last call."""
+        return self._troubles.take_new()
+
+    def readable(self) -> list[FollowedFile]:
+        """
+        Return the files that have bytes to read, those of one name in their order.
+
+        A file waits while an older file of the same name has lines; one whose content is in doubt
+        waits for a scan.
+        """
+        ready = []
+        for file in list(self._roster.behind):
+            if not file.is_behind:
+                del self._roster.behind[file]
+            elif (not file.is_suspect or file.is_held) and not self._roster.is_waiting(file):
+                ready.append(file)
+        return ready
+
+    async def read(self, file: FollowedFile) -> Batch | None:
+        """
+        Read the next complete lines of a file.
+
+        Returns:
+            About a megabyte, four when it is far behind; None at its end, or when only an
+            unfinished line is left, or when something about the file must be found out first.
+        """
+        file.release()
+        try:
+            return await self._read(file)
+        except OSError as error:  # TimeoutError is one
+            file.problem = error.strerror or "does not answer"
+            self._placement.cannot_read(file.source, file.path, error)
+            self._shut(file)
+            return None
+
+    def consume(self, file: FollowedFile, batch: Batch, count: int) -> None:
+        """
+        Take note that lines took effect: the position moves behind them.
+
+        Args:
+            file: Which file.
+            batch: What ``read`` returned for it last, or what is left of that.
+            count: Bytes from the batch's beginning, all lines in them evaluated.
+
+        Raises:
+            ValueError: This would skip or repeat bytes.
+        """
+        file.consume(batch, count)
+        self._roster.touch(file)
+        if file.is_closed:
+            self._leave(file)
+
+    def take_changes(self) -> tuple[list[StoredFile], list[FileKey]]:
+        """
+        Return the positions to store and those to remove since the last call.
+
+        They belong into the transaction that also makes the effects of the lines before them last.
+        """
+        return self._roster.take_changes(self._clock())
+
+    def reconfigure(self, sources: Sequence[Source]) -> None:
+        """
+        Follow other sources from the next scan on.
+
+        Files that a source of the same name still means are followed on; the others' positions are
+        kept for a while.
+        """
+        self._sources = tuple(sources)
+        self._survey = Survey(self._sources)
+        by_name = {source.name: source for source in sources}
+        for file in self.files():
+            source = by_name.get(file.source)
+            if source is not None and (
+                self._survey.means(file.source, file.path)
+                or self._survey.means(file.source, file.home)
+            ):
+                file.max_line = source.max_line
+                continue
+            self._roster.remember(file.stored(self._clock()))
+            self._roster.drop(file)
+            self._shut(file)
+        self._placement.reconsider(by_name)
+        self._said_empty.clear()
+        self._scan_wanted.set()
+
+    async def close(self) -> None:
+        """Close every file; positions not taken yet can still be taken."""
+        async with self._scanning:
+            for file in self.files():
+                self._shut(file)
+
+    async def scan(self) -> None:
+        """Look at every directory and every file now."""
+        async with self._scanning:
+            await self._scan(is_forced=True)
+
+    # -- reading
+
+    async def _read(self, file: FollowedFile) -> Batch | None:
+        content = self._content_of(file)
+        if content is None:
+            return None
+        behind = file.size - file.offset
+        want = max(FAR_BEHIND if behind >= FAR_BEHIND else CHUNK, file.max_line + 1)
+        skipped = 0
+        while skipped < _SKIPPED_AT_ONCE:
+            known = len(file.tail)
+            offset = file.offset
+            # A read that is cancelled may still be filling the buffer: it takes it along.
+            buffer, self._buffer = self._buffer, None
+            if buffer is None or len(buffer) < known + want:
+                buffer = bytearray(known + want)
+            view = memoryview(buffer)[: known + want]
+            end = await read_into(content, view, offset - known)
+            if file.offset != offset or file.content is not content:
+                return None  # a scan found out something while we were reading
+            if buffer[:known] != file.tail or end < known:
+                self._doubt(file)
+                return None
+            result = self._take(file, content, view[known:end], is_full=end == known + want)
+            skipped += file.offset - offset
+            del view
+            self._buffer = buffer if len(buffer) <= FAR_BEHIND + 2 * CHUNK else None
+            if result is not None or file.offset == offset:
+                return result
+            self._roster.touch(file)
+        return None
+
+    def _take(
+        self, file: FollowedFile, content: Content, data: memoryview, *, is_full: bool
+    ) -> Batch | None:
+        """
+        Make a batch of what was read, or move over what no batch is made of.
+
+        Returns:
+            None if nothing is to be handed out; then another read is worthwhile if the offset has
+            moved.
+        """
+        end = file.offset + len(data)
+        if isinstance(content, Archive):
+            file.size = max(file.size, end + 1) if is_full else end
+        elif not is_full:
+            file.size = max(end, content.status().st_size)
+        file.peak = max(file.peak, file.size)
+        if file.is_skipping:
+            chunk = bytes(data)
+            newline = chunk.find(b"\n")
+            file.advance(chunk[: newline + 1] if newline >= 0 else chunk)
+            file.is_skipping = newline < 0
+            file.checked = file.offset
+            return None
+        if data and data[0] == 0 and self._skip_nuls(file, content, data, is_full=is_full):
+            return None
+        chunk = bytes(data)
+        length = chunk.rfind(b"\n") + 1
+        is_cut = length == 0 and is_full and len(chunk) > file.max_line
+        is_final = file.is_final and not is_full and length in (0, len(chunk))
+        if is_cut:
+            length = file.max_line
+        elif is_final:
+            length = len(chunk)
+        elif length == 0:
+            file.checked = end
+            return None
+        batch = Batch(
+            file=file.id,
+            source=file.source,
+            path=file.path,
+            offset=file.offset,
+            data=chunk[:length] if length < len(chunk) else chunk,
+            read_at=self._clock(),
+            is_final=is_final,
+        )
+        file.hold(batch, file.offset if is_full else end, is_cut=is_cut)
+        return batch
+
+    @staticmethod
+    def _skip_nuls(
+        file: FollowedFile, content: Content, data: memoryview, *, is_full: bool
+    ) -> bool:
+        """Move over a hole that a writer without O_APPEND left behind after a truncation."""
+        chunk = bytes(data)
+        nuls = len(chunk) - len(chunk.lstrip(b"\0"))
+        if nuls < _NUL_RUN:
+            return False
+        if nuls == len(chunk):
+            after = content.data_after(file.offset)
+            if after is None or (after <= file.offset and not is_full):
+                # Nothing but NULs to the end: space that its writer has yet to fill.
+                file.checked = file.offset + nuls if after is not None else file.size
+                return True
+            nuls = max(nuls if is_full and after <= file.offset + nuls else 0, after - file.offset)
+        file.advance_over_nuls(nuls)
+        return True
+
+    def _doubt(self, file: FollowedFile) -> None:
+        file.is_suspect = True
+        self._roster.behind[file] = None
+        self._scan_wanted.set()
+
+    # -- looking
+
+    async def _keep_scanning(self) -> None:
+        pause = 0.0
+        while True:
+            try:
+                async with asyncio.timeout(max(self._scan_interval, pause)):
+                    await self._scan_wanted.wait()
+                    await asyncio.sleep(pause)
+            except TimeoutError:
+                pass
+            is_forced = self._scan_wanted.is_set()
+            self._scan_wanted.clear()
+            began = time.perf_counter()
+            try:
+                async with self._scanning:
+                    await self._scan(is_forced=is_forced)
+            except OSError as error:  # TimeoutError is one
+                log.warning("scan failed", reason=error.strerror or "took too long")
+            # A storm of hints must not make scanning all that we do.
+            pause = min(self._scan_interval, 4 * (time.perf_counter() - began))
+
+    async def _scan(self, *, is_forced: bool) -> None:
+        await self._sweep(is_forced=is_forced)
+        is_doubtful = any(file.is_suspect for file in self._roster)
+        view = await away(
+            self._survey.look,
+            self._placement.directories(),
+            is_forced=is_forced or is_doubtful,
+        )
+        if view.is_changed:
+            self._view = view
+            if await self._placement.settle(self._sources, self._survey, view):
+                asyncio.get_running_loop().call_later(0.02, self._scan_wanted.set)
+            self._index()
+            for source, glob in view.empty:
+                if (source, glob) not in self._said_empty:
+                    self._said_empty.add((source, glob))
+                    log.info(f"glob {glob}: no match yet; watching", source=source)
+        self._retire()
+        self._shut_idle()
+        self._hints.watch(self._view)
+        if self.readable():
+            self._readable.set()
+
+    async def _sweep(self, *, is_forced: bool) -> None:
+        """Look at the sizes of files: those that were active lately, and the others now and then."""
+        now = self._monotonic()
+        due = [
+            file
+            for file in self._roster
+            if is_forced
+            or now - file.changed_at < _ACTIVE
+            or now - file.looked_at >= _ACTIVE
+            or file.problem is not None
+        ]
+        looks = [
+            (file.content.fd if file.content is not None else -1, file.path, file.target)
+            for file in due
+        ]
+        for file, status in zip(due, await away(_stat_all, looks), strict=True):
+            file.looked_at = now
+            file.problem = None
+            if status is None:
+                self._scan_wanted.set()
+            elif not isinstance(file.content, Archive):
+                self._see(file, status, now)
+
+    def _see(self, file: FollowedFile, status: os.stat_result, now: float) -> None:
+        if (status.st_dev, status.st_ino) != file.inode:
+            self._scan_wanted.set()
+            return
+        if status.st_size != file.size:
+            file.changed_at = now
+        if status.st_size < file.size or (
+            status.st_mtime_ns != file.verified_ns
+            and status.st_mtime_ns != file.mtime_ns
+            and status.st_size <= max(file.checked, file.offset)
+        ):
+            # Shorter, or written to without having grown: it may be another content now.
+            self._doubt(file)
+        if status.st_size > file.size:
+            file.is_closed = file.is_final = False
+        file.size = status.st_size
+        file.peak = max(file.peak, file.size)
+        file.mtime_ns = status.st_mtime_ns
+        if file.is_behind:
+            self._roster.behind[file] = None
+            self._readable.set()
+
+    def _hint(self, paths: set[str]) -> None:
+        """Look at what the kernel says has changed."""
+        now = self._monotonic()
+        for path in paths:
+            files = self._by_path.get(path)
+            if files is None:
+                if not self._scan_wanted.is_set() and self._is_of_interest(path):
+                    self._scan_wanted.set()
+                continue
+            try:
+                status = os.stat(path)  # noqa: PTH116 - on each hint
+            except OSError:
+                self._scan_wanted.set()
+                continue
+            for file in files:
+                if isinstance(file.content, Archive):
+                    continue
+                self._see(file, status, now)
+
+    def _is_of_interest(self, path: str) -> bool:
+        return (
+            self._survey.is_of_interest(path)
+            or any(origin in self._by_path for origin in _origins(path))
+            or path in self._hints.parents
+        )
+
+    def _index(self) -> None:
+        by_path: dict[str, list[FollowedFile]] = {}
+        for file in self._roster:
+            for path in {file.path, file.target}:
+                by_path.setdefault(path, []).append(file)
+        self._by_path = by_path
+
+    # -- leaving
+
+    def _retire(self) -> None:
+        now = self._monotonic()
+        for file in self.files():
+            if (
+                not file.is_rotated
+                or file.is_behind
+                or file.is_closed
+                or file.copy_of is not None
+                or file.problem is not None
+            ):
+                continue
+            grace = 0.0 if isinstance(file.content, Archive) else self._rotate_grace
+            if now - file.changed_at >= grace:
+                self._finish(file)
+
+    def _finish(self, file: FollowedFile) -> None:
+        if file.size > file.offset or file.framing.open_record:
+            # What it ends with unterminated counts now, once.
+            file.is_final = True
+            self._roster.behind[file] = None
+            self._readable.set()
+        else:
+            file.is_closed = True
+            self._leave(file)
+
+    def _leave(self, file: FollowedFile) -> None:
+        self._shut(file)
+        self._roster.touch(file)
+        if file.is_deleted or not file.is_wanted:
+            self._roster.drop(file)
+        if file.is_deleted:
+            # Without a name it can never come back.
+            self._roster.forget(file.key)
+
+    # -- descriptors
+
+    def _content_of(self, file: FollowedFile) -> Content | None:
+        """Return a followed file's content, opened again if need be."""
+        if file.content is not None:
+            self._open[file] = self._open.pop(file, None)
+            return file.content
+        try:
+            content = open_content(file.path)
+        except NotRegularError:
+            self._scan_wanted.set()
+            return None
+        except OSError as error:
+            file.problem = error.strerror or str(error)
+            self._placement.cannot_read(file.source, file.path, error)
+            self._scan_wanted.set()
+            return None
+        if (content.device, content.inode) != file.inode or (
+            content.generation != file.key.generation
+        ):
+            content.close()
+            self._placement.replaced(file)
+            self._scan_wanted.set()
+            return None
+        self._keep_open(file, content)
+        self._troubles.end(file.source, file.path)
+        return content
+
+    def _keep_open(self, file: FollowedFile, content: Content) -> None:
+        file.content = content
+        self._open[file] = None
+        if len(self._open) > self._most_open:
+            self._shut_some()
+
+    def _shut(self, file: FollowedFile) -> None:
+        self._open.pop(file, None)
+        if file.content is not None:
+            file.content.close()
+            file.content = None
+
+    def _shut_some(self) -> None:
+        """Close the files used longest ago that can be opened again."""
+        excess = len(self._open) - self._most_open + self._most_open // 16
+        for file in list(self._open):
+            if excess <= 0:
+                return
+            if not file.is_deleted and not file.is_behind and not file.is_held:
+                self._shut(file)
+                excess -= 1
+
+    def _shut_idle(self) -> None:
+        """Do not keep open all that many quick rotations leave behind."""
+        at_end: dict[tuple[str, str], list[FollowedFile]] = {}
+        for file in self._open:
+            if file.is_rotated and not file.is_behind and file.copy_of is None:
+                at_end.setdefault((file.source, file.home), []).append(file)
+        for files in at_end.values():
+            for file in sorted(files, key=lambda file: file.rank)[:-_ROTATED_OPEN]:
+                if file.is_deleted:
+                    self._finish(file)
+                elif not isinstance(file.content, Archive):
+                    self._shut(file)
+
+
+def _origins(path: str) -> list[str]:
+    directory, _, name = path.rpartition("/")
+    return [f"{directory}/{origin}" for origin in origins(name)]
+
+
+def _stat_all(looks: list[tuple[int, str, str]]) -> list[os.stat_result | None]:
+    """Look at files by descriptor, by name where there is none or the name is a link."""
+    seen: list[os.stat_result | None] = []
+    for fd, path, target in looks:
+        try:
+            seen.append(os.fstat(fd) if fd >= 0 and path == target else os.stat(path))  # noqa: PTH116
+        except OSError:
+            try:
+                seen.append(os.fstat(fd) if fd >= 0 else None)
+            except OSError:
+                seen.append(None)
+    return seen
