@@ -16,6 +16,7 @@ import msgspec
 from alertd.core.engine import Engine
 from alertd.core.events import Alert, Match, Sample
 from alertd.core.evidence import shorten
+from alertd.core.matching import Counters
 from alertd.core.ordering import File, Ordering, Snapshot
 
 if TYPE_CHECKING:
@@ -51,6 +52,12 @@ class Pipeline:
         rules: What is too much.
         matchers: One a source, by its name.
         stored: What to continue from.
+
+    Attributes:
+        rules: By name.
+        matchers: By the name of their source.
+        engine: What judges.
+        counters: What went less than well with the lines that were looked at.
     """
 
     def __init__(
@@ -67,6 +74,7 @@ class Pipeline:
             self.rules.values(), {name: shard for name, (_, shard) in stored.shards.items()}
         )
         self._lateness = {source.name: source.lateness for source in sources}
+        self.counters = Counters()
         self._released: list[Match] = []
         self._reapply(stored)
         self._arrange(self._thaw_waiting(stored.waiting))
@@ -128,6 +136,7 @@ class Pipeline:
             What was matched; ``consumed`` says how far.
         """
         matched = self.matchers[batch.source].match(batch, framing, now=now)
+        self._count(matched.counters)
         matches = matched.matches
         if len(holders) > 1:
             matches = [match for match in matches if self._sees(match.rule, batch.source, holders)]
@@ -197,6 +206,19 @@ class Pipeline:
         frozen = {key: ordering.freeze() for key, ordering in old._orderings.items()}
         self._arrange({key: _only(snapshot, same) for key, snapshot in frozen.items()})
         self._released = old._released
+        self.counters = old.counters
+
+    def _count(self, counters: Counters) -> None:
+        """Add to ``counters`` what went less than well in one more batch."""
+        total = self.counters
+        for rule, lines in counters.without_key.items():
+            total.without_key[rule] = total.without_key.get(rule, 0) + lines
+        total.undecided += counters.undecided
+        total.unparsable += counters.unparsable
+        total.clamped += counters.clamped
+        total.untimed += counters.untimed
+        total.cut += counters.cut
+        total.undecodable += counters.undecodable
 
     def _arrange(self, snapshots: Mapping[str, Snapshot]) -> None:
         """Make one ordering for every set of sources that some rule has."""

@@ -1,0 +1,82 @@
+"""``alertd check``: is the configuration right, and what does it mean?"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from alertd.cli.common import Commands, add_command, add_config, load, say
+
+if TYPE_CHECKING:
+    import argparse
+
+    from alertd.core.rules import Source
+
+DESCRIPTION = """\
+Validate everything that the daemon would refuse, all errors at once, and say in one sentence what
+each rule means, how its lines are found, and how much memory it may come to hold.
+
+Nothing is changed, and nothing is sent.
+"""
+
+
+def add(commands: Commands) -> None:
+    """Describe the command."""
+    command = add_command(
+        commands,
+        "check",
+        run,
+        summary="validate the configuration and say what it means",
+        description=DESCRIPTION,
+    )
+    add_config(command)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check the configuration."""
+    settings = load(arguments, with_password=True)
+    if isinstance(settings, int):
+        return settings
+    from alertd.config.units import spell_size  # noqa: PLC0415
+    from alertd.core.engine import EVIDENCE_BYTES, worst_case_bytes  # noqa: PLC0415
+    from alertd.core.sentences import sentence  # noqa: PLC0415
+    from alertd.matchers import compile_matchers  # noqa: PLC0415
+
+    ways: dict[str, list[str]] = {rule.name: [] for rule in settings.rules}
+    for name, matcher in compile_matchers(settings.sources, settings.rules).items():
+        for strategy in matcher.strategies():
+            ways[strategy.rule].append(f"{name}: {strategy.description}")
+    for rule in settings.rules:
+        say(sentence(rule))
+        for way in dict.fromkeys(ways[rule.name]):
+            say(f"    in {way}")
+        say(f"    holds at most {spell_size(worst_case_bytes(rule))}")
+    total = sum(worst_case_bytes(rule) for rule in settings.rules) + EVIDENCE_BYTES
+    say()
+    for source in settings.sources:
+        say(_files(source))
+    say(
+        f"all rules together hold at most {spell_size(total)} "
+        f"of the {spell_size(settings.memory_max)} that memory_max allows"
+    )
+    for warning in settings.warnings:
+        say(f"warning: {warning}")
+    say(f"{settings.path}: no errors")
+    return os.EX_OK
+
+
+def _files(source: Source) -> str:
+    """Say what a source's globs match now."""
+    from alertd.replay import files_of  # noqa: PLC0415 - after the configuration is right
+
+    name = source.name
+    found = files_of(source)
+    if not found:
+        globs = ", ".join(source.paths)
+        return f"source {name}: {globs} matches no file yet; alertd will wait for one"
+    unreadable = [path for path in found if not os.access(path, os.R_OK)]
+    told = f"source {name}: {len(found)} file{'s' if len(found) != 1 else ''}"
+    if unreadable:
+        told += f", of which you may not read {len(unreadable)} ({unreadable[0]}, …)"
+    return told
+

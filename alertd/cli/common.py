@@ -1,0 +1,124 @@
+"""What several commands share: the ``--config`` option, and how errors are printed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from alertd.config import Config
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
+
+
+class Command(Protocol):
+    """A command's function that does it."""
+
+    def __call__(self, arguments: argparse.Namespace) -> int:
+        """Do it; return a sysexits code."""
+        ...
+
+
+def add_command(
+    commands: Commands, name: str, run: Command, *, summary: str, description: str
+) -> argparse.ArgumentParser:
+    """
+    Add a command to the command line.
+
+    Args:
+        commands: Where.
+        name: The word that calls it.
+        run: What does it.
+        summary: For the list of commands.
+        description: For its own ``--help``.
+    """
+    command = commands.add_parser(
+        name,
+        help=summary,
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.set_defaults(run=run)
+    return command
+
+
+def add_config(command: argparse.ArgumentParser) -> None:
+    """Add ``--config``."""
+    option = command.add_argument(
+        "--config",
+        "-c",
+        type=Path,
+        metavar="FILE",
+        help="the configuration (default: $ALERTD_CONFIG or /etc/alertd/alertd.toml)",
+    )
+    option.complete = {"bash": "_shtab_compgen_files", "zsh": "_files"}  # type: ignore[attr-defined]
+
+
+def load(arguments: argparse.Namespace, *, with_password: bool = False) -> Config | int:
+    """
+    Load the configuration that the arguments name.
+
+    Args:
+        arguments: With ``config``.
+        with_password: The mail server's password is needed too.
+
+    Returns:
+        The configuration, or after telling what is wrong with it, the exit code.
+    """
+    from alertd import config  # noqa: PLC0415 - takes a fifth of a second
+
+    path = arguments.config or config.default_path(os.environ)
+    try:
+        return config.load(path, os.environ, with_password=with_password)
+    except config.ConfigError as error:
+        complain(error.errors)
+        return error.exit_code
+
+
+def complain(errors: Iterable[str]) -> None:
+    """Print errors, each on a line that says whose they are."""
+    for error in errors:
+        print(f"alertd: error: {error}", file=sys.stderr)  # noqa: T201 - this is a command
+
+
+def say(text: str = "") -> None:
+    """Print a line of a command's answer."""
+    print(text)  # noqa: T201 - this is a command
+
+
+def ask(
+    arguments: argparse.Namespace, command: str, *, timeout: float = 10.0
+) -> dict[str, object] | int:
+    """
+    Ask the running daemon for something.
+
+    Args:
+        arguments: With ``config``, which says where its state is.
+        command: What is asked for.
+        timeout: Seconds to wait for the answer.
+
+    Returns:
+        The answer, or after telling what went wrong, the exit code.
+    """
+    from alertd import config  # noqa: PLC0415 - takes a fifth of a second
+    from alertd.control import ControlError, request  # noqa: PLC0415
+
+    path = arguments.config or config.default_path(os.environ)
+    try:
+        return request(config.state_directory(path, os.environ), command, timeout)
+    except config.ConfigError as error:
+        complain(error.errors)
+        return error.exit_code
+    except ControlError as error:
+        complain(str(error).splitlines())
+        return error.exit_code
+
+
+def add_source(command: argparse.ArgumentParser) -> None:
+    """Add ``--source``."""
+    command.add_argument("--source", metavar="NAME", help="read as lines of this source")

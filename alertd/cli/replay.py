@@ -1,0 +1,175 @@
+"""``alertd replay``: what would it have said about old logs?"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alertd.cli.common import Commands, add_command, add_config, add_source, complain, load, say
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
+
+    from alertd.config import Config
+    from alertd.core.events import Alert
+    from alertd.core.pipeline import Pipeline
+    from alertd.replay import Recording, Replay
+
+DESCRIPTION = """\
+Run the rules over files that exist already, plain, .gz, .bz2 or .xz, in the order of their events,
+and print the alerts.  Nothing is sent, and the daemon's state is left alone.
+
+Without PATH, all files are read that the sources' globs match.  A PATH without --source belongs to
+the source whose glob matches it, or to the only one.
+"""
+
+
+def add(commands: Commands) -> None:
+    """Describe the command."""
+    command = add_command(
+        commands, "replay", run, summary="run the rules over old files", description=DESCRIPTION
+    )
+    add_config(command)
+    add_source(command)
+    command.add_argument(
+        "--json", action="store_true", help="one JSON object a line, an alert each"
+    )
+    command.add_argument(
+        "--year",
+        type=_year,
+        metavar="YYYY",
+        help="the year of dates that have none (default: by each file's time of modification)",
+    )
+    paths = command.add_argument("paths", nargs="*", type=Path, metavar="PATH")
+    paths.complete = {"bash": "_shtab_compgen_files", "zsh": "_files"}  # type: ignore[attr-defined]
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Replay the files."""
+    settings = load(arguments)
+    if isinstance(settings, int):
+        return settings
+    from alertd.matchers import compile_matchers  # noqa: PLC0415 - takes a while
+    from alertd.replay import Replay, UnreadableError, recordings  # noqa: PLC0415 - likewise
+
+    try:
+        found = recordings(settings.sources, settings.rules, arguments.source, arguments.paths)
+    except ValueError as error:
+        complain([str(error)])
+        return os.EX_USAGE
+    try:
+        replay = Replay(
+            settings.sources,
+            settings.rules,
+            compile_matchers(settings.sources, settings.rules),
+            found,
+            year=arguments.year,
+        )
+        return _report(replay, settings, found, as_json=arguments.json)
+    except UnreadableError as error:
+        complain([str(error)])
+        return error.exit_code
+
+
+def _year(text: str) -> int:
+    year = int(text)
+    if not 1970 <= year <= 9998:  # noqa: PLR2004 - what the calendar can do
+        raise ValueError
+    return year
+
+
+def _report(replay: Replay, settings: Config, found: Sequence[Recording], *, as_json: bool) -> int:
+    from alertd.core.render import alert_as_json  # noqa: PLC0415 - brings what mails are made of
+
+    alerts = 0
+    for alert in _with_progress(replay):
+        alerts += 1
+        say(alert_as_json(alert) if as_json else _told(alert))
+    note = sys.stderr if as_json else sys.stdout
+    for line in _summary(replay, settings, found, alerts):
+        print(line, file=note)
+    return os.EX_OK
+
+
+def _with_progress(replay: Replay) -> Iterator[Alert]:
+    """Yield the alerts; on a terminal, show how far the files have been read."""
+    if not sys.stderr.isatty():
+        for alerts in replay.run():
+            yield from alerts
+        return
+    from rich.console import Console  # noqa: PLC0415 - for terminals only
+    from rich.progress import (  # noqa: PLC0415 - likewise
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    progress = Progress(
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    with progress:
+        task = progress.add_task("", total=replay.total_bytes)
+        for alerts in replay.run():
+            progress.update(task, completed=replay.read_bytes)
+            yield from alerts
+
+
+def _told(alert: Alert) -> str:
+    from datetime import datetime  # noqa: PLC0415 - for people only
+
+    from alertd.core.render import visible  # noqa: PLC0415 - brings what mails are made of
+    from alertd.core.sentences import duration  # noqa: PLC0415 - likewise
+
+    when = datetime.fromtimestamp(alert.time).astimezone().isoformat(sep=" ")
+    key = "".join(f"  {name}={visible(value)}" for name, value in alert.key)
+    return (
+        f"{when}  {alert.rule}{key}\n"
+        f"    {alert.count:,} events within {duration(alert.within)}, "
+        f"{alert.since_last:,} since the alert before; at {visible(alert.path)}:{alert.offset}\n"
+        f"    {visible(alert.line)}"
+    )
+
+
+def _summary(
+    replay: Replay, settings: Config, found: Sequence[Recording], alerts: int
+) -> list[str]:
+    """Say what was read, and what did not go as well as it might."""
+    files = f"{len(found)} file{'s' if len(found) != 1 else ''}"
+    lines = [
+        f"{alerts:,} alert{'s' if alerts != 1 else ''}; {replay.total_bytes:,} bytes in {files}"
+    ]
+    used = {recording.source for recording in found}
+    lines += [
+        f"note: source {source.name} has no timestamps, so all its lines happened at one instant"
+        for source in settings.sources
+        if source.timestamp == "none" and source.name in used
+    ]
+    pipeline: Pipeline = replay.pipeline
+    counters = pipeline.counters
+    facts = {
+        "lines came later than a newer one by more than lateness allows": pipeline.late,
+        "lines had no time, nor had any before them": counters.untimed,
+        "lines took a regex too long, and were left undecided": counters.undecided,
+        "lines were longer than max_line": counters.cut,
+        "candidate lines were not in the source's format": counters.unparsable,
+        **{
+            f"matches of rule {rule} lack a field that it groups by": lines_without
+            for rule, lines_without in counters.without_key.items()
+        },
+        **{
+            f"keys of rule {rule} were forgotten at its max_keys": evicted
+            for rule, evicted in pipeline.engine.evictions().items()
+        },
+    }
+    lines += [f"note: {number:,} {fact}" for fact, number in facts.items() if number]
+    return lines

@@ -1,0 +1,64 @@
+"""``alertd run``: the daemon, in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+from typing import TYPE_CHECKING
+
+from alertd.cli.common import Commands, add_command, add_config, complain, load
+
+if TYPE_CHECKING:
+    import argparse
+
+DESCRIPTION = """\
+Watch the logs and send mails, until SIGTERM or SIGINT.
+
+SIGHUP reloads the configuration (`alertd reload` does the same and tells the result).  Where the
+daemon has got to is kept in the state directory, so it can be stopped, or killed, at any moment.
+"""
+
+
+def add(commands: Commands) -> None:
+    """Describe the command."""
+    command = add_command(
+        commands, "run", run, summary="watch the logs and send mails", description=DESCRIPTION
+    )
+    add_config(command)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the daemon."""
+    settings = load(arguments, with_password=True)
+    if isinstance(settings, int):
+        return settings
+    import structlog  # noqa: PLC0415 - a refused configuration needs none of these
+
+    from alertd import logs  # noqa: PLC0415
+    from alertd.control import ControlError  # noqa: PLC0415
+    from alertd.daemon import Daemon  # noqa: PLC0415
+    from alertd.state import StateError  # noqa: PLC0415
+
+    logs.configure(settings.log.level, settings.log.format)
+    log = structlog.get_logger(__name__)
+    # What is there now stays: the collector need not look at it again and again.
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+    try:
+        asyncio.run(Daemon(settings, os.environ).run())
+    except Exception as error:
+        cause = first_cause(error)
+        if isinstance(cause, StateError | ControlError):
+            complain([str(cause)])
+            return cause.exit_code
+        log.exception("ended by an error; everything committed is safe")
+        return os.EX_SOFTWARE
+    return os.EX_OK
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """Return the error inside the groups that task groups wrap around it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

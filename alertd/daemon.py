@@ -1,0 +1,318 @@
+"""
+Starts the tasks, introduces them to each other, and keeps them running.
+
+Three loops do the work: the tailer looks for files, the watch reads and judges them, the delivery
+sends mails.  Each knows only what it is given here.  The tailer's and the delivery's failures are
+survived by starting that loop again; the watch's are not (see ``alertd.watch``).
+
+Trap: a TaskGroup cancels its siblings when one fails, so each loop supervises itself, and what
+gets through to the group is meant to end the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections import deque
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from alertd import __version__, config, logs, systemd
+from alertd.config import ConfigError
+from alertd.config.machine import local_timezone
+from alertd.control import ControlError, ControlServer
+from alertd.core.pipeline import Pipeline, Stored
+from alertd.delivery import Delivery
+from alertd.matchers import compile_matchers, watched
+from alertd.smtp import notifier
+from alertd.state import State
+from alertd.tail import StoredFile, Tailer
+from alertd.watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from pathlib import Path
+
+    from alertd.config import Config
+    from alertd.core.matching import Matcher
+    from alertd.tail import FollowedFile
+
+DRAIN_SECONDS = 10.0
+FAILURES = 5
+FAILURE_SECONDS = 60.0
+STATUS_SECONDS = 10.0
+
+log = structlog.get_logger(__name__)
+
+
+class RepeatedFailureError(Exception):
+    """A loop has failed so often that only a new process may help."""
+
+
+class Daemon:
+    """
+    One running alertd.
+
+    Args:
+        settings: Validated.
+        environ: The process's environment, for the next reload.
+    """
+
+    def __init__(self, settings: Config, environ: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._environ = environ
+        self._stopping = asyncio.Event()
+        self._reload_asked = asyncio.Event()
+        self._reload_lock = asyncio.Lock()
+        self._reload_failures = 0
+        self._last_reload_error: str | None = None
+        self._trouble: str | None = None
+        self._is_running = False
+        self._started_at = time.time()
+
+    async def run(self) -> None:
+        """
+        Run until SIGTERM or SIGINT.
+
+        Raises:
+            StateError: The state cannot be used.
+            RepeatedFailureError: A loop fails again and again.
+        """
+        self._handle_signals()
+        async with AsyncExitStack() as stack:
+            await self._start(stack)
+            async with asyncio.TaskGroup() as tasks:
+                watch = tasks.create_task(self._watch.run(), name="watch")
+                others = [
+                    tasks.create_task(supervised("tailer", self._tailer.run)),
+                    tasks.create_task(supervised("delivery", self._delivery.run)),
+                    tasks.create_task(supervised("reload", self._reload_when_asked)),
+                    tasks.create_task(supervised("watchdog", self._report)),
+                ]
+                self._is_running = True
+                systemd.ready()
+                log.info("started", version=__version__, files=len(self._tailer.files()))
+                await self._until_stopped(watch)
+                systemd.stopping()
+                self._watch.stop()
+                await watch
+                others[1].cancel()
+                await self._delivery.drain(DRAIN_SECONDS)
+                for task in others:
+                    task.cancel()
+        log.info("stopped")
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        """Open everything, in the order in which it depends on each other."""
+        settings = self._settings
+        self._state = await State.open(settings.state.directory)
+        stack.push_async_callback(self._state.close)
+        loaded = await self._state.load()
+        matchers = await asyncio.to_thread(
+            compile_matchers, settings.sources, settings.rules, cache=self._cache
+        )
+        pipeline = Pipeline(
+            settings.sources,
+            settings.rules,
+            matchers,
+            Stored(loaded.shards, loaded.journal, loaded.waiting),
+        )
+        stored = [msgspec.msgpack.decode(file.blob, type=StoredFile) for file in loaded.files]
+        sources = watched(settings.sources, settings.rules)
+        self._tailer = Tailer(sources, stored)
+        stack.push_async_callback(self._tailer.close)
+        self._delivery = Delivery(
+            self._state.outbox,
+            notifier(settings.email),
+            settings.email,
+            host=socket.gethostname(),
+            timezone=local_timezone(self._environ),
+            is_caught_up=lambda: self._watch.is_caught_up,
+        )
+        self._watch = Watch(
+            self._tailer,
+            pipeline,
+            self._state,
+            {source.name: source for source in sources},
+            on_alerts=self._delivery.wake,
+            on_trouble=self._note_trouble,
+        )
+        await self._tailer.open()
+        gone = [name for name in loaded.shards if name not in pipeline.rules]
+        await self._watch.rewrite(gone)
+        control = ControlServer(
+            settings.state.directory,
+            {"status": self._status, "reload": self._reload},
+        )
+        await control.start()
+        stack.push_async_callback(control.close)
+
+    @property
+    def _cache(self) -> Path:
+        return self._settings.state.directory / "patterns"
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, self._reload_asked.set)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+
+    def _stop(self) -> None:
+        if self._stopping.is_set():
+            # Asked twice: whatever is committed is safe, and the rest will be done again.
+            os._exit(128 + signal.SIGTERM)
+        self._stopping.set()
+
+    async def _until_stopped(self, watch: asyncio.Task[None]) -> None:
+        """Wait until somebody asks to stop, or the watch ends by an error."""
+        asked = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({asked, watch}, return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+
+    async def _report(self) -> None:
+        """Tell systemd how things are, and that turns still end, as often as it asks."""
+        interval = systemd.watchdog_interval(self._environ)
+        pause = STATUS_SECONDS if interval is None else min(STATUS_SECONDS, interval / 2)
+        turns = -1
+        while True:
+            if self._watch.turns != turns:
+                turns = self._watch.turns
+                systemd.watchdog()
+            systemd.status(self._trouble or self._summary())
+            await asyncio.sleep(pause)
+
+    def _note_trouble(self, trouble: str | None) -> None:
+        self._trouble = trouble
+
+    def _summary(self) -> str:
+        files = self._tailer.files()
+        behind = sum(file.is_behind for file in files)
+        return f"watching {len(files)} files, {behind} behind; {len(self._settings.rules)} rules"
+
+    async def _reload_when_asked(self) -> None:
+        """Do what SIGHUP asks for; many of them while one is at work are one more."""
+        while True:
+            await self._reload_asked.wait()
+            self._reload_asked.clear()
+            with suppress(ControlError):
+                await self._reload()
+
+    async def _reload(self) -> dict[str, object]:
+        """
+        Put a changed configuration to work: all that can fail first, then the swap.
+
+        Raises:
+            ControlError: It is refused; what ran before still does.
+        """
+        async with self._reload_lock:
+            systemd.reloading()
+            try:
+                warnings = await self._put_to_work(await asyncio.to_thread(self._reread))
+            except ConfigError as error:
+                self._reload_failures += 1
+                for line in error.errors:
+                    log.error("reload refused", reason=line)  # noqa: TRY400 - no bug of ours
+                raise ControlError(
+                    "\n".join([*error.errors, "what ran before still runs"]), error.exit_code
+                ) from error
+            finally:
+                systemd.ready()
+            log.info("reloaded", rules=len(self._settings.rules))
+            return {"rules": len(self._settings.rules), "warnings": warnings}
+
+    def _reread(self) -> tuple[Config, dict[str, Matcher]]:
+        settings = config.load(self._settings.path, self._environ)
+        if settings.state.directory != self._settings.state.directory:
+            raise ConfigError(
+                [
+                    f"{settings.path}: [state]: directory cannot change while alertd runs: "
+                    f"{settings.state.directory}; restart it: systemctl restart alertd"
+                ]
+            )
+        return settings, compile_matchers(settings.sources, settings.rules, cache=self._cache)
+
+    async def _put_to_work(self, reread: tuple[Config, dict[str, Matcher]]) -> list[str]:
+        settings, matchers = reread
+        sources = watched(settings.sources, settings.rules)
+        pipeline = Pipeline(settings.sources, settings.rules, matchers)
+        await self._watch.swap(pipeline, {source.name: source for source in sources})
+        self._delivery.reconfigure(settings.email, notifier(settings.email))
+        await self._delivery.retain_recipients(
+            {rule.name: rule.recipients for rule in settings.rules}
+        )
+        self._settings = settings
+        logs.configure(settings.log.level, settings.log.format)
+        return list(settings.warnings)
+
+    async def _status(self) -> dict[str, object]:
+        """Describe what the daemon is doing; see ``alertd.status`` for people."""
+        pipeline = self._watch.pipeline
+        keys, evictions = pipeline.engine.keys(), pipeline.engine.evictions()
+        files: dict[str, list[dict[str, object]]] = {
+            source.name: [] for source in self._settings.sources
+        }
+        for file in self._tailer.files():
+            files.setdefault(file.source, []).append(_described(file))
+        past = await self._state.outbox.last_alerts()
+        return {
+            "running": self._is_running,
+            "version": __version__,
+            "pid": os.getpid(),
+            "started_at": self._started_at,
+            "config": str(self._settings.path),
+            "trouble": self._trouble,
+            "is_caught_up": self._watch.is_caught_up,
+            "waiting_matches": pipeline.waiting,
+            "late_matches": pipeline.late,
+            "reload_failures": self._reload_failures,
+            "lines": msgspec.to_builtins(pipeline.counters),
+            "sources": {name: {"files": listed} for name, listed in files.items()},
+            "rules": {
+                name: {"keys": keys[name], "evictions": evictions[name]} for name in pipeline.rules
+            },
+            "outbox": await self._delivery.status(),
+            "last_alerts": [msgspec.to_builtins(alert) for alert in past],
+        }
+
+
+async def supervised(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    """
+    Keep a loop going: start it again when it fails, a little later each time.
+
+    Args:
+        name: What the log calls it.
+        run: The loop.
+
+    Raises:
+        RepeatedFailureError: It has failed five times within a minute.
+    """
+    failures: deque[float] = deque(maxlen=FAILURES)
+    while True:
+        try:
+            await run()
+        except Exception as error:
+            failures.append(time.monotonic())
+            if len(failures) == FAILURES and failures[-1] - failures[0] < FAILURE_SECONDS:
+                raise RepeatedFailureError(
+                    f"the {name} failed {FAILURES} times in a minute"
+                ) from error
+            log.exception("loop failed; starting it again", loop=name)
+            await asyncio.sleep(0.1 * 2 ** len(failures))
+        else:
+            return
+
+
+def _described(file: FollowedFile) -> dict[str, object]:
+    return {
+        "path": file.path,
+        "offset": file.offset,
+        "size": file.size,
+        "is_behind": file.is_behind,
+        "problem": file.problem,
+    }

@@ -1,0 +1,320 @@
+"""
+The same rules over files that exist already, in event-time order.
+
+A replay is a daemon that is behind with everything and never catches up with a writer: the same
+matchers, the same order, the same engine, so the same alerts with the same ids.  It keeps no state
+and sends nothing.
+
+Trap: of all files that are behind, the one whose lines are oldest is read next.  Any other choice
+gives the same alerts, but makes matches of whole files wait in memory.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alertd.core.events import Batch
+from alertd.core.framing import Framing
+from alertd.core.pipeline import Pipeline
+from alertd.matchers import watched
+from alertd.tail.content import Content, NotRegularError, open_content
+from alertd.tail.globs import Glob, excludes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from alertd.core.events import Alert
+    from alertd.core.matching import Matcher
+    from alertd.core.ordering import File
+    from alertd.core.rules import Rule, Source
+
+FIRST_BYTES = 64 * 1024
+CHUNK_BYTES = 1024 * 1024
+OPEN_FILES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """
+    One file to be replayed.
+
+    Attributes:
+        source: The name of the source as which it is read.
+        path: Where it is; ``.gz``, ``.bz2`` and ``.xz`` are decompressed.
+    """
+
+    source: str
+    path: Path
+
+
+class UnreadableError(Exception):
+    """
+    A file could not be read to its end; the message says which, why, and what to do.
+
+    Attributes:
+        exit_code: The sysexits code for a program that ends because of this.
+    """
+
+    def __init__(self, path: Path, reason: str, exit_code: int) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.exit_code = exit_code
+
+
+def recordings(
+    sources: Sequence[Source], rules: Iterable[Rule], name: str | None, paths: Sequence[Path]
+) -> list[Recording]:
+    """
+    Find out what is to be replayed, and as what.
+
+    Args:
+        sources: All of them.
+        rules: All of them.
+        name: The source that was asked for, if one was.
+        paths: The files that were asked for; none means all that the sources' globs match.
+
+    Raises:
+        ValueError: There is no such source, no rule watches it, or a path belongs to none or to
+            several; the message says what to do.
+    """
+    names = ", ".join(source.name for source in sources)
+    watching = watched(sources, rules)
+    if name is not None:
+        if name not in {source.name for source in sources}:
+            raise ValueError(f"--source {name}: there is no such source; there are {names}")
+        watching = [source for source in watching if source.name == name]
+        if not watching:
+            raise ValueError(f"--source {name}: no rule watches this source")
+    if not paths:
+        return [Recording(source.name, path) for source in watching for path in files_of(source)]
+    found = []
+    for path in paths:
+        owners = watching if len(watching) == 1 else [s for s in watching if _means(s, path)]
+        if not owners:
+            raise ValueError(
+                f"{path}: no source's paths match it; say whose lines it holds with --source, "
+                f"one of {names}"
+            )
+        found += [Recording(source.name, path) for source in owners]
+    return found
+
+
+def files_of(source: Source) -> list[Path]:
+    """List the files that a source's globs match now."""
+    leaves_out = excludes(source.exclude)
+    found = {
+        path
+        for pattern in source.paths
+        for path in glob.glob(pattern, recursive=True)  # noqa: PTH207 - an absolute pattern
+        if not leaves_out(path) and os.path.isfile(path)  # noqa: PTH113 - a str from glob
+    }
+    return [Path(path) for path in sorted(found)]
+
+
+def _means(source: Source, path: Path) -> bool:
+    absolute = str(path.absolute())
+    return not excludes(source.exclude)(absolute) and any(
+        Glob(pattern).matches(absolute) for pattern in source.paths
+    )
+
+
+class Replay:
+    """
+    Reads recordings from the oldest line to the newest.
+
+    Args:
+        sources: How lines are read.
+        rules: What is too much.
+        matchers: One a source, by its name.
+        recordings: What to read.
+        year: The year of dates that have none; by default they are dated from the time at which
+            their file was last written to.
+
+    Attributes:
+        total_bytes: The sizes of all files, as they lie on the disk.
+        read_bytes: How much of that has been read.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        rules: Iterable[Rule],
+        matchers: Mapping[str, Matcher],
+        recordings: Sequence[Recording],
+        *,
+        year: int | None = None,
+    ) -> None:
+        self.pipeline = Pipeline(sources, rules, matchers)
+        by_name = {source.name: source for source in sources}
+        # Without timestamps the time of reading is one instant.
+        now = time.time()
+        self._reels = [
+            _Reel(recording, by_name[recording.source], now=now, year=year)
+            for recording in recordings
+        ]
+        self._holders: dict[str, list[str]] = {}
+        for reel in self._reels:
+            self._holders.setdefault(reel.file[1], []).append(reel.source.name)
+        self.total_bytes = sum(reel.size for reel in self._reels)
+
+    @property
+    def read_bytes(self) -> int:
+        """How much of ``total_bytes`` has been read."""
+        return sum(reel.done for reel in self._reels)
+
+    def run(self) -> Iterator[list[Alert]]:
+        """
+        Read everything; yield the alerts after every piece, often none.
+
+        Raises:
+            UnreadableError: A file is not there, may not be read, or is damaged.
+        """
+        pipeline = self.pipeline
+        unread = {reel.place: reel for reel in self._reels}
+        for reel in self._reels:
+            pipeline.behind(reel.source.name, reel.file, None)
+        while unread:
+            reel = min(unread.values(), key=lambda reel: (reel.front, reel.place))
+            batch = reel.read(FIRST_BYTES if reel.offset == 0 else CHUNK_BYTES)
+            if batch is None:
+                del unread[reel.place]
+                pipeline.at_end(reel.source.name, reel.file)
+            else:
+                self._take(batch, reel)
+                reel.front = reel.framing.newest_time or reel.front
+                pipeline.behind(reel.source.name, reel.file, reel.framing.newest_time)
+                if len(unread) > OPEN_FILES:
+                    reel.close()
+            yield pipeline.release()
+        yield pipeline.flush()
+
+    def _take(self, batch: Batch, reel: _Reel) -> None:
+        while True:
+            matched = self.pipeline.take(
+                batch, reel.framing, now=None, holders=self._holders[reel.file[1]]
+            )
+            if matched.consumed == len(batch.data):
+                return
+            batch = rest(batch, matched.consumed)
+
+
+def rest(batch: Batch, consumed: int) -> Batch:
+    """Return what of a batch has not been looked at yet."""
+    return Batch(
+        batch.file,
+        batch.source,
+        batch.path,
+        batch.offset + consumed,
+        batch.data[consumed:],
+        batch.read_at,
+        batch.is_final,
+    )
+
+
+class _Reel:
+    """A recording and how far it has been read."""
+
+    def __init__(
+        self, recording: Recording, source: Source, *, now: float, year: int | None
+    ) -> None:
+        self.source = source
+        self._path = recording.path
+        self._content: Content | None = None
+        try:
+            status = self._path.stat()
+        except OSError as error:
+            raise unreadable(self._path, error) from error
+        self.file: File = (str(self._path), f"{status.st_dev}:{status.st_ino}")
+        self.place = (*self.file, source.name)
+        self.size = status.st_size
+        self.done = 0
+        self.offset = 0
+        self.framing = Framing()
+        self.front = 0.0
+        self._is_skipping = False
+        if source.timestamp == "none":
+            self._reference = now
+        elif year is None:
+            self._reference = status.st_mtime
+        else:
+            # A date without a year is at most a day later than the reference.
+            self._reference = datetime(year + 1, 1, 1, tzinfo=UTC).timestamp() - 86_400 - 1
+
+    def read(self, size: int) -> Batch | None:
+        """
+        Read about so many bytes of complete lines; at the end of the file, what is left.
+
+        Returns:
+            ``None`` when nothing is left.
+
+        Raises:
+            UnreadableError: It cannot be read.
+        """
+        max_line = self.source.max_line
+        size = max(size, max_line + 1)
+        try:
+            content = self._open()
+            self._skip(content)
+            data = content.read(size, self.offset)
+            is_last = len(data) < size
+            self.done = min(self.size, content.raw_position(self.offset + len(data)))
+        except OSError as error:
+            raise unreadable(self._path, error) from error
+        if not data and not self.framing.open_record:
+            self.close()
+            self.done = self.size
+            return None
+        end = len(data) if is_last else data.rfind(b"\n") + 1
+        if end == 0 and not is_last:
+            # Not one line end in a chunk: what is looked at of that line is its beginning.
+            self._is_skipping = True
+            end = max_line
+        batch = Batch(
+            file=self.file[1],
+            source=self.source.name,
+            path=self.file[0],
+            offset=self.offset,
+            data=data[:end],
+            read_at=self._reference,
+            is_final=is_last,
+        )
+        self.offset += end
+        return batch
+
+    def close(self) -> None:
+        """Let go of the file; the next read opens it again."""
+        if self._content is not None:
+            self._content.close()
+            self._content = None
+
+    def _open(self) -> Content:
+        if self._content is None:
+            try:
+                self._content = open_content(str(self._path))
+            except NotRegularError as error:
+                raise UnreadableError(self._path, "not a regular file", os.EX_NOINPUT) from error
+        return self._content
+
+    def _skip(self, content: Content) -> None:
+        """Go to the end of an over-long line."""
+        while self._is_skipping:
+            data = content.read(CHUNK_BYTES, self.offset)
+            end = data.find(b"\n") + 1
+            self.offset += end or len(data)
+            self._is_skipping = end == 0 and len(data) > 0
+
+
+def unreadable(path: Path, error: OSError) -> UnreadableError:
+    """Say what is wrong with a file."""
+    if isinstance(error, FileNotFoundError):
+        return UnreadableError(path, "there is no such file", os.EX_NOINPUT)
+    if isinstance(error, PermissionError):
+        return UnreadableError(
+            path, "permission denied; run this as a user who may read it", os.EX_NOPERM
+        )
+    return UnreadableError(path, str(error.strerror or error), os.EX_IOERR)

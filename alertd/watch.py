@@ -1,0 +1,316 @@
+"""
+Files → alerts → state, one turn after the other.
+
+A turn reads a piece of one file, judges it, and sees to it that what follows from it is committed:
+at once when an alert was raised, else within a quarter of a second.  Positions move only together
+with what their lines have done, so a crash at any moment repeats work but no effect.
+
+Refuses to read on while the state cannot be written: the log files are the queue.
+
+Trap: an error in here must end the process.  What was judged but not committed is in memory only,
+and going on without it would lose or double lines; a restart from the state does neither.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+from msgspec.msgpack import encode
+
+from alertd.core.events import Notice
+from alertd.replay import rest
+from alertd.state import Change, StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from alertd.core.events import Alert
+    from alertd.core.ordering import File
+    from alertd.core.pipeline import Pipeline
+    from alertd.core.rules import Rule, Source
+    from alertd.state import State
+    from alertd.tail import FollowedFile, Tailer
+
+COMMIT_SECONDS = 0.25
+IDLE_SECONDS = 1.0
+"""A turn ends at least this often, so that the watchdog sees that turns end."""
+
+WAITING_MATCHES = 20_000
+"""Beyond so many waiting matches only the files are read for which they wait."""
+
+JOURNAL_BYTES = 8 * 1024 * 1024
+"""Beyond so much journal, snapshots of the rules' states are rewritten, the oldest first …"""
+
+SNAPSHOT_SECONDS = 0.01
+"""… and for about so long in one commit, because the event loop stands still meanwhile."""
+
+RETRY_SECONDS = 1.0
+COMPLAINT_SECONDS = 60.0
+
+log = structlog.get_logger(__name__)
+
+
+class Watch:
+    """
+    The loop that reads, judges and commits.
+
+    Args:
+        tailer: Where lines come from.
+        pipeline: What judges them.
+        state: Where what follows from them is kept.
+        sources: The sources' settings, by name.
+        on_alerts: Called after alerts were committed.
+        on_trouble: Called with a reason while the state cannot be written, with ``None`` after.
+        clock: Unix seconds.
+    """
+
+    def __init__(
+        self,
+        tailer: Tailer,
+        pipeline: Pipeline,
+        state: State,
+        sources: Mapping[str, Source],
+        *,
+        on_alerts: Callable[[], None],
+        on_trouble: Callable[[str | None], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.pipeline = pipeline
+        self.turns = 0
+        self.is_caught_up = False
+        self._tailer = tailer
+        self._state = state
+        self._sources = sources
+        self._on_alerts = on_alerts
+        self._on_trouble = on_trouble
+        self._clock = clock
+        self._turn_lock = asyncio.Lock()
+        self._stopping = asyncio.Event()
+        self._commit_due: float | None = None
+        self._shard_ages: dict[str, int] = dict.fromkeys(pipeline.rules, 0)
+        self._commits = 0
+        self._had_waiting = False
+        self._behind: set[tuple[str, File]] = set()
+        self._last_turn: dict[tuple[str, str], int] = {}
+
+    async def run(self) -> None:
+        """Take turns until ``stop``; then commit what was judged."""
+        while not self._stopping.is_set():
+            async with self._turn_lock:
+                has_more = await self._turn()
+            if not has_more:
+                await self._rest()
+        async with self._turn_lock:
+            await self._commit()
+
+    def stop(self) -> None:
+        """Let ``run`` end after the turn that it is in."""
+        self._stopping.set()
+
+    async def swap(self, pipeline: Pipeline, sources: Mapping[str, Source]) -> None:
+        """
+        Put new rules to work between two turns.
+
+        Args:
+            pipeline: What judges from now on; takes up the state of the one before.
+            sources: The sources' settings, by name.
+        """
+        async with self._turn_lock:
+            await self._commit()
+            dropped = [name for name in self.pipeline.rules if name not in pipeline.rules]
+            pipeline.adopt(self.pipeline)
+            self.pipeline = pipeline
+            self._sources = sources
+            self._tailer.reconfigure(list(sources.values()))
+            await self.rewrite(dropped)
+
+    async def rewrite(self, dropped: Sequence[str] = ()) -> None:
+        """
+        Commit a snapshot of every rule's state, so that all that is stored means these rules.
+
+        Args:
+            dropped: Rules that are no more.
+        """
+        engine = self.pipeline.engine
+        self._commits += 1
+        self._shard_ages = dict.fromkeys(self.pipeline.rules, self._commits)
+        await self._commit(
+            shards={name: engine.freeze(name) for name in self.pipeline.rules}, dropped=dropped
+        )
+
+    async def _turn(self) -> bool:
+        """Read one piece of one file; say whether there is more to read at once."""
+        self.turns += 1
+        readable = self._tailer.readable()
+        self._mark_behind(readable)
+        if readable:
+            await self._read(self._next(readable))
+        alerts = self._release()
+        if alerts or self._is_commit_due():
+            await self._commit(alerts)
+        self.is_caught_up = not readable and self.pipeline.waiting == 0
+        return bool(readable)
+
+    def _mark_behind(self, readable: Sequence[FollowedFile]) -> None:
+        """Tell the pipeline which files are behind, and which are not any more."""
+        behind = {(file.source, place(file)): file.framing.newest_time for file in readable}
+        for source, file in self._behind - behind.keys():
+            self.pipeline.at_end(source, file)
+        for (source, file), front in behind.items():
+            self.pipeline.behind(source, file, front)
+        self._behind = set(behind)
+
+    def _next(self, readable: Sequence[FollowedFile]) -> FollowedFile:
+        """Choose the file that has waited longest, or for which too many matches wait."""
+        if self.pipeline.waiting > WAITING_MATCHES:
+            slowest = self.pipeline.slowest()
+            readable = [file for file in readable if place(file) in slowest] or readable
+        file = min(readable, key=lambda file: self._last_turn.get((file.source, file.id), 0))
+        self._last_turn[file.source, file.id] = self.turns
+        return file
+
+    async def _read(self, file: FollowedFile) -> None:
+        batch = await self._tailer.read(file)
+        holders = self._holders(file)
+        while batch is not None:
+            matched = self.pipeline.take(batch, file.framing, now=self._clock(), holders=holders)
+            self._tailer.consume(file, batch, matched.consumed)
+            self._note_uncommitted()
+            is_done = matched.consumed == len(batch.data)
+            if is_done and not file.is_behind:
+                self._behind.discard((file.source, place(file)))
+                self.pipeline.at_end(file.source, place(file))
+            else:
+                self.pipeline.behind(file.source, place(file), file.framing.newest_time)
+            if is_done:
+                return
+            batch = rest(batch, matched.consumed)
+            alerts = self._release()
+            if alerts or self._is_commit_due():
+                await self._commit(alerts)
+            # Other tasks must not wait for a batch in which every line matches.
+            await asyncio.sleep(0)
+
+    def _release(self) -> list[Alert]:
+        alerts = self.pipeline.release(self._clock())
+        for alert in alerts:
+            log.info("alert raised", rule=alert.rule, id=alert.id, count=alert.count)
+        return alerts
+
+    async def _rest(self) -> None:
+        """Wait until there may be something to do."""
+        now = self._clock()
+        waits = [IDLE_SECONDS]
+        if self._commit_due is not None:
+            waits.append(self._commit_due - time.monotonic())
+        deadline = self.pipeline.deadline()
+        if deadline is not None:
+            waits.append(deadline - now)
+        news = asyncio.ensure_future(self._tailer.changed(max(0.0, min(waits))))
+        stop = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait({news, stop}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            news.cancel()
+            stop.cancel()
+
+    def _holders(self, file: FollowedFile) -> list[str]:
+        """Name all sources that follow this very file, in the order of the configuration."""
+        return [other.source for other in self._tailer.files() if other.id == file.id]
+
+    def _note_uncommitted(self) -> None:
+        if self._commit_due is None:
+            self._commit_due = time.monotonic() + COMMIT_SECONDS
+
+    def _is_commit_due(self) -> bool:
+        return self._commit_due is not None and time.monotonic() >= self._commit_due
+
+    async def _commit(
+        self,
+        alerts: Sequence[Alert] = (),
+        *,
+        shards: Mapping[str, bytes] | None = None,
+        dropped: Sequence[str] = (),
+    ) -> None:
+        """Commit positions, what changed in the engine, and alerts, all together."""
+        moved, forgotten = self._tailer.take_changes()
+        journal = self.pipeline.take_journal()
+        has_waiting = self.pipeline.waiting > 0
+        is_order_known = journal is None and not has_waiting and not self._had_waiting
+        self._commit_due = None
+        if not (moved or forgotten or journal or alerts or shards or dropped) and is_order_known:
+            return
+        await self._write(
+            Change(
+                files=[(encode(file.key), encode(file)) for file in moved],
+                forgotten=[encode(key) for key in forgotten],
+                journal=journal,
+                shards=self._snapshots() if shards is None else shards,
+                dropped_shards=dropped,
+                waiting=None if is_order_known else self.pipeline.freeze_waiting(),
+                notices=[self._notice(alert) for alert in alerts],
+            )
+        )
+        self._had_waiting = has_waiting
+        if alerts:
+            self._on_alerts()
+
+    async def _write(self, change: Change) -> None:
+        """Commit a change; while that cannot be done, wait, and read nothing more."""
+        complained_at = -math.inf
+        while True:
+            try:
+                await self._state.commit(change)
+            except StateError as error:
+                if not error.is_temporary:
+                    raise
+                if self._stopping.is_set():
+                    log.warning("progress not saved; it will be made again", reason=str(error))
+                    return
+                if time.monotonic() - complained_at >= COMPLAINT_SECONDS:
+                    complained_at = time.monotonic()
+                    log.error("state not written; reading paused", reason=str(error))  # noqa: TRY400 - the reason is all there is
+                self._on_trouble(f"cannot write the state: {error}")
+                self.turns += 1
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                if complained_at > 0:
+                    log.info("state written again; reading resumed")
+                    self._on_trouble(None)
+                return
+
+    def _snapshots(self) -> dict[str, bytes]:
+        """Freeze the rules whose snapshots are oldest, if the journal has grown too long."""
+        snapshots: dict[str, bytes] = {}
+        if self._state.journal_bytes < JOURNAL_BYTES:
+            return snapshots
+        self._commits += 1
+        started = time.monotonic()
+        for rule in sorted(self._shard_ages, key=self._shard_ages.__getitem__):
+            snapshots[rule] = self.pipeline.engine.freeze(rule)
+            self._shard_ages[rule] = self._commits
+            if time.monotonic() - started >= SNAPSHOT_SECONDS:
+                break
+        return snapshots
+
+    def _notice(self, alert: Alert) -> Notice:
+        rule: Rule = self.pipeline.rules[alert.rule]
+        return Notice(
+            alert=alert,
+            recipients=rule.recipients,
+            severity=rule.severity,
+            description=rule.description,
+            raised_at=self._clock(),
+            is_time_of_reading=all(
+                self._sources[source].timestamp == "none" for source in rule.sources
+            ),
+        )
+
+
+def place(file: FollowedFile) -> File:
+    """Return where a file stands among those with lines of the same time."""
+    return file.path, file.id
