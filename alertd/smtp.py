@@ -29,6 +29,8 @@ from alertd.core.render import visible
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from alertd.config import Email
+
 Security: TypeAlias = Literal["starttls", "tls", "none"]
 
 _DETAIL_LENGTH = 200
@@ -280,6 +282,18 @@ class SmtpNotifier:
             ):
                 detail = detail.replace(secret, "***")
         return _short(detail)
+
+
+def notifier(email: Email) -> SmtpNotifier:
+    """Make the notifier that the settings ask for."""
+    return SmtpNotifier(
+        host=email.host,
+        port=email.port,
+        security=email.security,
+        username=email.username,
+        password=email.password,
+        timeout=email.timeout,
+    )
 
 
 class _OutOfStepError(Exception):

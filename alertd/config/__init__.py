@@ -10,7 +10,17 @@ shows when they are seen together, ``machine`` what stands for what was left out
 """
 
 from alertd.config.errors import ConfigError
-from alertd.config.loading import DEFAULT_PATH, default_path, load
+from alertd.config.loading import DEFAULT_PATH, default_path, load, state_directory
 from alertd.config.settings import Config, Email, Log, State
 
-__all__ = ["DEFAULT_PATH", "Config", "ConfigError", "Email", "Log", "State", "default_path", "load"]
+__all__ = [
+    "DEFAULT_PATH",
+    "Config",
+    "ConfigError",
+    "Email",
+    "Log",
+    "State",
+    "default_path",
+    "load",
+    "state_directory",
+]

@@ -61,6 +61,31 @@ def load(path: Path, environ: Mapping[str, str], *, with_password: bool = True) 
     return _Loading(read(path), environ, with_password=with_password).config()
 
 
+def state_directory(path: Path, environ: Mapping[str, str]) -> Path:
+    """
+    Tell where the state is, as far as a configuration says so, whatever else is wrong with it.
+
+    Who asks a running daemon needs no more than that, least of all while its file is being edited.
+
+    Raises:
+        ConfigError: It is no TOML, or not there.
+    """
+    overridden, _ = overrides(environ)
+    given = {**_table(read(path).tables, "state"), **overridden.get("state", {})}
+    return _state_directory(given.get("directory"), environ)
+
+
+def _table(tables: Mapping[str, object], name: str) -> Mapping[str, object]:
+    table = tables.get(name)
+    return table if isinstance(table, dict) else {}
+
+
+def _state_directory(configured: object, environ: Mapping[str, str]) -> Path:
+    # systemd separates several directories by colons; ours is the first.
+    given = environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    return Path(str(configured or given or _DEFAULT_STATE))
+
+
 class _Loading:
     """One configuration on its way."""
 
@@ -85,7 +110,7 @@ class _Loading:
             sources=tuple(sources.values()),
             rules=tuple(rules),
             email=self._email(document.email),
-            state=State(self._state_directory(document)),
+            state=State(_state_directory(document.state.directory, self._environ)),
             log=Log(document.log.level, document.log.format),
             memory_max=self._memory_max(document.memory_max, rules),
             warnings=self._lines(self._report.warnings),
@@ -237,7 +262,7 @@ class _Loading:
             self._report.refuse(
                 ("email", "password"),
                 "stands in a file that everybody on this machine can read; "
-                f"chmod 600 {self._file.path}, or use password_file",
+                f"chmod 600 {self._file.shown}, or use password_file",
             )
         overridden = self._overrides.get("email", {}).keys()
         return find_password(table, overridden, self._environ, self._report)
@@ -255,11 +280,6 @@ class _Loading:
                     'is missing; write sender = "alertd <alerts@example.com>"',
                 )
             return ""
-
-    def _state_directory(self, document: Document) -> Path:
-        # systemd separates several directories by colons; ours is the first.
-        given = self._environ.get("STATE_DIRECTORY", "").partition(":")[0]
-        return Path(document.state.directory or given or _DEFAULT_STATE)
 
     def _check_name(self, section: str, name: str) -> None:
         why = values.name(name)
@@ -299,6 +319,6 @@ class _Loading:
             case (name, *keys):
                 table = show(name)[1:-1]
             case _:
-                return str(self._file.path)
+                return self._file.shown
         dotted = ".".join(show(key)[1:-1] for key in keys).replace(".item ", " item ")
-        return f"{self._file.path}: {table}" + (f": {dotted}" if dotted else "")
+        return f"{self._file.shown}: {table}" + (f": {dotted}" if dotted else "")
