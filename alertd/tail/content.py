@@ -81,6 +81,10 @@ class Content:
                 return None
             return offset  # a file system that does not know its holes
 
+    def raw_position(self, offset: int) -> int:
+        """Return how much of what lies on the disk has been read when ``offset`` is reached."""
+        return offset
+
     def close(self) -> None:
         """Close it; more than once does no harm."""
         if self.fd >= 0:
@@ -126,6 +130,11 @@ class Archive(Content):
     def data_after(self, offset: int) -> int | None:
         """Return ``offset``: there are no holes in a stream."""
         return offset
+
+    def raw_position(self, offset: int) -> int:
+        """Return how much of the compressed file has been read."""
+        del offset
+        return self._raw.tell()
 
     def close(self) -> None:
         """Close the stream and the file below it."""

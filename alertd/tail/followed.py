@@ -72,6 +72,7 @@ class FollowedFile:
         "tail",
         "target",
         "verified_ns",
+        "was_empty",
     )
 
     def __init__(
@@ -110,6 +111,8 @@ class FollowedFile:
         self.is_final = False
         self.is_closed = False
         self.is_skipping = False
+        self.was_empty = True
+        """Nothing had been read of it at the last scan, so its content proves nothing."""
         self._head = digest(b"")
         self._held: Batch | None = None
         self._cut_at = -1

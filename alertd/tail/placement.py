@@ -146,6 +146,8 @@ class Placement:
         for source in sources:
             await self._settle_source(source, survey, view)
         await self._settle_copies()
+        for file in self._roster:
+            file.was_empty = file.offset == 0
         self._seen = await away(self._rotated_siblings, view)
         return self._is_unfinished
 
@@ -253,10 +255,6 @@ class Placement:
         file.is_suspect = False
         file.verified_ns = file.mtime_ns = status.st_mtime_ns
         if is_same:
-            if file.offset == 0 and status.st_size < file.peak:
-                # Truncated before anything was read: what was there may be in a copy.
-                self._moved[file.source, file.home] = None
-                file.rank = self._roster.next_rank()
             file.size = file.peak = status.st_size
             file.checked = min(file.checked, file.offset)
         else:
@@ -267,7 +265,7 @@ class Placement:
 
     async def _begin_anew(self, file: FollowedFile, seen: Witness, view: View) -> None:
         rest = file.peak - seen.offset
-        copy = await self._find_copy(file.source, file.target, seen, view, but=file)
+        copy = await self._find_copy(file.source, (file.target, file.home), seen, view, but=file)
         if copy is not None:
             status = copy.content.status()
             known = self._roster.of(file.source).get((copy.content.device, copy.content.inode))
@@ -316,6 +314,8 @@ class Placement:
             )
         file.rank = self._roster.next_rank()
         file.restart()
+        # Emptied twice since we looked: the younger copy holds only what we have not seen.
+        self._moved.setdefault((file.source, file.home), None)
 
     def _follow_copy(self, file: FollowedFile, copy: Copy) -> FollowedFile:
         known = self._make(
@@ -331,28 +331,31 @@ class Placement:
         return known
 
     async def _find_copy(
-        self, source: str, path: str, seen: Witness, view: View, *, but: FollowedFile | None = None
+        self,
+        source: str,
+        paths: Iterable[str],
+        seen: Witness,
+        view: View,
+        *,
+        but: FollowedFile | None = None,
     ) -> Copy | None:
-        """Look beside ``path`` for a file, perhaps compressed, that holds what was read."""
+        """Look beside ``paths`` for a file, perhaps compressed, that holds what was read."""
         if seen.offset == 0:
             return None
-        directory, name = os.path.split(path)
-        listing = view.listings.get(directory or "/")
-        if listing is None:
-            return None
         followed = self._roster.of(source)
-        names = [
-            other
-            for other, entry in listing.names.items()
-            if (other.startswith(name) or is_rotation_of(other, name))
-            and not entry.is_directory
-            and not entry.is_link
-            and (
-                (file := followed.get((listing.device, entry.inode))) is None
-                or (file is not but and file.copy_of is not None)
-            )
-        ]
-        return await away(_first_that_holds, [_join(directory, other) for other in names], seen)
+        siblings: dict[str, None] = {}
+        for path in paths:
+            directory, name = os.path.split(path)
+            listing = view.listings.get(directory or "/")
+            for other, entry in listing.names.items() if listing else ():
+                if entry.is_directory or entry.is_link or listing is None:
+                    continue
+                file = followed.get((listing.device, entry.inode))
+                if (other.startswith(name) or is_rotation_of(other, name)) and (
+                    file is None or (file is not but and file.copy_of is not None)
+                ):
+                    siblings[_join(directory, other)] = None
+        return await away(_first_that_holds, list(siblings), seen)
 
     # -- what is new
 
@@ -375,6 +378,10 @@ class Placement:
             self._leave_out_followed(source, fresh)
             homes = {home for name, home in self._moved if name == source.name}
             homes.update(one.path for one in fresh if self._roster.at_home(source.name, one.path))
+            # An empty file may have been filled and emptied since we looked, its copy unseen.
+            homes.update(
+                file.home for file in self._roster.of(source.name).values() if file.was_empty
+            )
             for home in sorted(homes):
                 await self._follow_between(source, home, fresh, view)
             is_first = {
@@ -541,7 +548,7 @@ class Placement:
                 await self._continue(file, stored, view)
                 log.info("file replaced by its copy", source=source.name, path=one.path)
                 return
-        copy = await self._find_copy(source.name, stored.home, seen, view)
+        copy = await self._find_copy(source.name, (stored.home,), seen, view)
         if copy is not None:
             file = self._make(
                 source.name,
@@ -561,6 +568,8 @@ class Placement:
             log.info("rotated file found", source=source.name, path=stored.home, rotated=copy.path)
             return
         self._moved[home] = stored
+        if stored.size == 0:
+            return
         rest = max(0, stored.size - stored.offset)
         self._troubles.happen(
             Problem(
@@ -607,7 +616,7 @@ class Placement:
         listing = view.listings.get(directory or "/")
         gone = self._moved.get((source.name, home))
         older = [file for file in self._roster.at_home(source.name, home) if file.is_rotated]
-        if listing is None or not (older or gone):
+        if listing is None or (self._seen is None and not (older or gone)):
             return
         last = max(older, key=lambda file: file.rank, default=None)
         between = {
@@ -648,15 +657,18 @@ class Placement:
         order = oldest_first([(other, one.mtime_ns) for other, one in between.items()])
         for other in order:
             one = between[other]
+            original = await self._original_of(source, one)
             if one in fresh:
-                if await self._original_of(source, one) is not None:
-                    continue
                 fresh.remove(one)
             file = self._follow(source, one, Framing(), home=home)
             file.is_rotated = True
+            file.copy_of = original
             if isinstance(one.content, Archive):
                 file.size = 1
             log.info("rotated file found", source=source.name, path=home, rotated=one.path)
+        for file in self._roster.at_home(source.name, home):
+            if order and not file.is_rotated:
+                file.rank = self._roster.next_rank()
 
     def _is_between(
         self,
@@ -694,9 +706,12 @@ class Placement:
             one.content.close()
             return
         original = await self._original_of(source, one)
-        file = self._follow(source, one, Framing(), home=one.path)
+        home = one.path if original is None else original.home
+        file = self._follow(source, one, Framing(), home=home)
+        file.copy_of = original
         if original is not None:
-            file.copy_of = original
+            file.is_rotated = True
+            original.rank = self._roster.next_rank()
         elif one.globs and is_first.issuperset(one.globs) and source.start_at == "end":
             await self._start_at_end(source, file)
 

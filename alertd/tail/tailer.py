@@ -427,12 +427,12 @@ class Tailer:
             (file.content.fd if file.content is not None else -1, file.path, file.target)
             for file in due
         ]
-        for file, status in zip(due, await away(_stat_all, looks), strict=True):
+        for file, (status, is_switched) in zip(due, await away(_stat_all, looks), strict=True):
             file.looked_at = now
             file.problem = None
-            if status is None:
+            if status is None or is_switched:
                 self._scan_wanted.set()
-            elif not isinstance(file.content, Archive):
+            if status is not None and not isinstance(file.content, Archive):
                 self._see(file, status, now)
 
     def _see(self, file: FollowedFile, status: os.stat_result, now: float) -> None:
@@ -595,15 +595,26 @@ def _origins(path: str) -> list[str]:
     return [f"{directory}/{origin}" for origin in origins(name)]
 
 
-def _stat_all(looks: list[tuple[int, str, str]]) -> list[os.stat_result | None]:
-    """Look at files by descriptor, by name where there is none or the name is a link."""
-    seen: list[os.stat_result | None] = []
+def _stat_all(looks: list[tuple[int, str, str]]) -> list[tuple[os.stat_result | None, bool]]:
+    """
+    Look at files by descriptor, by name where there is none.
+
+    Returns:
+        What was seen, and whether a symbolic link now leads to another file: the directory that
+        it lies in may not show that.
+    """
+    seen: list[tuple[os.stat_result | None, bool]] = []
     for fd, path, target in looks:
+        status: os.stat_result | None = None
+        is_switched = False
         try:
-            seen.append(os.fstat(fd) if fd >= 0 and path == target else os.stat(path))  # noqa: PTH116
+            if fd >= 0:
+                status = os.fstat(fd)
+            if fd < 0 or path != target:
+                there = os.stat(path)  # noqa: PTH116
+                is_switched = status is not None and not os.path.samestat(status, there)
+                status = status or there
         except OSError:
-            try:
-                seen.append(os.fstat(fd) if fd >= 0 else None)
-            except OSError:
-                seen.append(None)
+            is_switched = path != target
+        seen.append((status, is_switched))
     return seen
