@@ -56,7 +56,7 @@ def selector(value: object) -> Selector:
     if isinstance(value, list):
         if not value:
             raise RefusedError(
-                [Finding((), "is empty; write a regex or a table, like ['ERROR', 'FATAL']")]
+                [Finding((), "[] is empty; write a regex or a table, like ['ERROR', 'FATAL']")]
             )
         alternatives = [
             _alternative(item, (f"item {number}",), findings)
@@ -88,7 +88,9 @@ def _alternative(
             )
         case dict():
             findings.append(
-                Finding(place, 'is an empty table; write a condition, like { severity = "Fatal" }')
+                Finding(
+                    place, '{} is an empty table; write a condition, like { severity = "Fatal" }'
+                )
             )
         case _:
             findings.append(
@@ -106,7 +108,7 @@ def _conditions(
 ) -> list[Condition]:
     """Read what is demanded of one field: a scalar, a list, or a table of operators."""
     if not field:
-        findings.append(Finding(place, 'a field needs a name; write "line" for the whole line'))
+        findings.append(Finding(place[:-1], '"" is no field; write "line" for the whole line'))
         return []
     if len(place) > _DEEPEST:
         findings.append(Finding(place[:2], "is nested too deeply; write it as several rules"))
@@ -114,7 +116,7 @@ def _conditions(
     if isinstance(demand, dict):
         if not demand:
             findings.append(
-                Finding(place, "is an empty table; write an operator, like { at_least = 500 }")
+                Finding(place, "{} is an empty table; write an operator, like { at_least = 500 }")
             )
         return [
             condition
@@ -124,7 +126,7 @@ def _conditions(
     try:
         if isinstance(demand, list):
             if not demand:
-                raise ValueError('is empty; write at least one value, like ["a", "b"]')  # noqa: TRY301
+                raise ValueError('[] is empty; write at least one value, like ["a", "b"]')  # noqa: TRY301
             return [Condition(field, "any_of", tuple(_operand(item) for item in demand))]
         return [Condition(field, "equals", _operand(demand))]
     except ValueError as error:

@@ -49,7 +49,7 @@ class EmailTable(Table):
     )
     username: Text | None = None
     password: Annotated[str, BeforeValidator(values.secret)] | None = Field(None, repr=False)
-    password_file: Path | None = None
+    password_file: Annotated[str, BeforeValidator(values.password_file)] | None = None
     sender: Annotated[str, BeforeValidator(values.sender)] | None = None
     recipients: Addresses = ()
     join_older_than: Duration = 600.0

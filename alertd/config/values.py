@@ -33,7 +33,7 @@ _LONGEST_HOST = 253
 _SHORTEST_LINE, _LONGEST_LINE = 2**10, 2**20
 # Codecs that Python calls text encodings although no log is written in them.
 _NO_CHARSETS = frozenset(
-    {"idna", "punycode", "raw_unicode_escape", "unicode_escape", "undefined", "mbcs", "oem"}
+    {"idna", "punycode", "raw-unicode-escape", "unicode-escape", "undefined", "mbcs", "oem"}
 )
 _REGEX_REMEDIES = (
     ("character set", r"write \[ for the character [ itself"),
@@ -57,7 +57,7 @@ def text(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError(f"expected text, got {show(value)}; write it in quotes")
     if not value.strip():
-        raise ValueError(f"{show(value)} is empty; write a text, or leave the key out")
+        raise ValueError(f"{show(value)} is empty; write a text")
     return str(value)
 
 
@@ -150,7 +150,7 @@ def many(read: Callable[[object], str], example: str) -> Callable[[object], tupl
                 f"expected text or a list of texts, got {show(value)}; write [{show(example)}]"
             )
         if not items:
-            raise ValueError(f"is empty; write at least one, like [{show(example)}]")
+            raise ValueError(f"[] is empty; write at least one, like [{show(example)}]")
         return tuple(dict.fromkeys(read(item) for item in items))
 
     return read_all
@@ -209,18 +209,26 @@ def absolute(value: object) -> str:
     Read an absolute path or glob.
 
     What is relative to the directory in which alertd happens to be started is one thing in a
-    shell and another under systemd.  A value without any slash is not shown, because someone may
-    have put the password where the name of its file belongs.
+    shell and another under systemd.
     """
     what = text(value)
     if "\0" in what:
         raise ValueError(f"{show(what)} holds a NUL; no path can")
     if not what.startswith("/"):
-        shown = show(what) if "/" in what else "this"
-        raise ValueError(f'{shown} is not an absolute path; write it from "/" on')
+        raise ValueError(f'{show(what)} is not an absolute path; write it from "/" on')
     if ".." in what.split("/"):
         raise ValueError(f"{show(what)} holds ..; write {show(posixpath.normpath(what))}")
     return "/" + what.lstrip("/")
+
+
+def password_file(value: object) -> str:
+    """Read the absolute path of a file; the password itself, put there by mistake, is not shown."""
+    if isinstance(value, str) and not value.startswith("/"):
+        raise ValueError(
+            'is not an absolute path; write password_file = "/etc/alertd/smtp-password", and the '
+            "password into that file"
+        )
+    return absolute(value)
 
 
 def glob(value: object) -> str:
@@ -289,21 +297,22 @@ def encoding(value: object) -> str:
         The codec's own name: ``utf-8``, ``cp1252``.
     """
     what = text(value)
-    remedy = 'write "utf-8", or another name that Python knows'
+    every_ascii = bytes(range(128))
     try:
-        codec = codecs.lookup(what).name
-        b"".decode(codec)
-    except (LookupError, ValueError, ImportError):
-        raise ValueError(f"{show(what)} is not an encoding; {remedy}") from None
-    if codec.replace("-", "_") in _NO_CHARSETS:
-        raise ValueError(f"{show(what)} is not an encoding of files; {remedy}")
-    ascii_bytes = bytes(range(128))
-    try:
-        is_ascii = ascii_bytes.decode(codec).encode(codec.replace("-sig", "")) == ascii_bytes
-        is_ascii = is_ascii and ascii_bytes.decode(codec) == ascii_bytes.decode("ascii")
+        codec = codecs.lookup(what).name.replace("_", "-")
+        if codec in _NO_CHARSETS:
+            raise LookupError
+        is_ascii = every_ascii.decode(codec) == every_ascii.decode("ascii")
     except UnicodeError:
         is_ascii = False
-    if not is_ascii:
+    except (LookupError, ValueError, ImportError):
+        # What Python calls a codec may also be a compression, or nothing at all.
+        raise ValueError(
+            f'{show(what)} is not an encoding; write "utf-8", or another name that Python knows'
+        ) from None
+    # Such an encoding says between the lines' bytes what the next ones mean.
+    is_ascii = is_ascii and not codec.startswith("iso2022")
+    if not is_ascii or "\n".encode(codec.removesuffix("-sig")) != b"\n":
         raise ValueError(
             f"{show(what)} cannot be followed line by line, because its line ends or letters are "
             f"not single ASCII bytes; have the file converted: iconv -f {what} -t UTF-8"

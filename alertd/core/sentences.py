@@ -34,15 +34,16 @@ def sentence(rule: Rule) -> str:
         One line, beginning with the rule's name and ended by a full stop.
     """
     which = "every line" if rule.more_than == 0 else f"the {ordinal(rule.more_than + 1)} line"
+    fields = tuple(visible(field) for field in rule.group_by)
     parts = [f"{rule.name}: mails {_list(rule.recipients, 'and')} on {which} {_any(rule.match)}"]
     if rule.unless:
         parts.append(f" (leaving out lines {_any(rule.unless)})")
     if rule.more_than:
         parts.append(f" within {duration(rule.within)}")
-        if rule.group_by:
-            parts.append(f", counted per {_list(rule.group_by, 'and')}")
+        if fields:
+            parts.append(f", counted per {_list(fields, 'and')}")
     if rule.cooldown:
-        parts.append(f"; then stays quiet{_about(rule.group_by)} for {duration(rule.cooldown)}")
+        parts.append(f"; then stays quiet{_about(fields)} for {duration(rule.cooldown)}")
     elif rule.more_than:
         parts.append("; then again on every further line past that limit")
     return "".join(parts) + "."
@@ -100,14 +101,14 @@ def _list(items: Sequence[str], conjunction: str) -> str:
     return f"{', '.join(others)} {conjunction} {last}" if others else last
 
 
-def _about(group_by: tuple[str, ...]) -> str:
-    match group_by:
+def _about(fields: tuple[str, ...]) -> str:
+    match fields:
         case ():
             return ""
         case (field,):
             return f" about that {field}"
         case _:
-            return f" about that combination of {_list(group_by, 'and')}"
+            return f" about that combination of {_list(fields, 'and')}"
 
 
 def _any(selector: Selector) -> str:
@@ -126,7 +127,7 @@ def _all(conditions: Sequence[Condition]) -> str:
 
 def _condition(condition: Condition) -> str:
     operator, operand = condition.operator, condition.operand
-    field = "its whole text" if condition.field == "line" else condition.field
+    field = "its whole text" if condition.field == "line" else visible(condition.field)
     if isinstance(operand, tuple):
         inner = [item for item in operand if isinstance(item, Condition)]
         if inner:
