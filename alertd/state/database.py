@@ -43,6 +43,7 @@ log = structlog.get_logger(__name__)
 NAME: Final = "state.db"
 _MAGIC: Final = b"SQLite format 3\0"
 _HEADER_BYTES: Final = 100
+_WAL_VERSIONS: Final = b"\2\2"
 SEAL_BYTES: Final = 4
 _BUSY_SECONDS: Final = 5.0
 _WAL_LIMIT_BYTES: Final = 64 * 1024 * 1024
@@ -178,7 +179,9 @@ class Database:
             raise _DamagedError("the database is missing, its log is there") from None
         if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
             raise _DamagedError("not a database")
-        if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
+        # A write version that it does not know would make SQLite take it for read-only.
+        is_ours = int.from_bytes(header[68:72], "big") == APPLICATION_ID
+        if not is_ours or header[18:20] != _WAL_VERSIONS:
             raise _DamagedError("not a database of alertd")
         self._refuse_newer(int.from_bytes(header[60:64], "big"))
 
