@@ -17,6 +17,7 @@ import email.policy
 import json
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -26,11 +27,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from rich.console import Console, Group
 from rich.panel import Panel
 from rich.text import Text
+
+from alertd.control import ControlError, request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -47,6 +50,7 @@ Exit status 0 means that exactly the expected mails arrived.
 _READY_SECONDS = 30.0
 _MAIL_SECONDS = 15.0
 _STOP_SECONDS = 15.0
+_POLL_SECONDS = 0.05
 
 _MINUTE = 60
 _WIDTH = 100
@@ -232,15 +236,21 @@ def run_demo(*, keep: bool = False, pace: float = 0.12) -> int:
         if output.exists():
             console.print(Panel(Text(output.read_text()), title="what alertd logged"))
         return os.EX_SOFTWARE
+    except asyncio.CancelledError:
+        return 128 + signal.SIGTERM
     finally:
         if keep:
-            console.print(Text(f"Configuration, log and state are in {directory}"))
+            console.print(Text(f"Configuration, log and state are in {directory}"), soft_wrap=True)
         else:
             shutil.rmtree(directory, ignore_errors=True)
     return os.EX_OK
 
 
 async def _show(console: Console, directory: Path, pace: float) -> None:
+    this = cast("asyncio.Task[None]", asyncio.current_task())
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # A closed terminal ends this process; the daemon would take the signal for a reload.
+        asyncio.get_running_loop().add_signal_handler(number, this.cancel)
     log_file = directory / "mobile.csv"
     log_file.write_text(_HEADER)
     mailbox = _Mailbox()
@@ -258,6 +268,7 @@ async def _show(console: Console, directory: Path, pace: float) -> None:
             console.print(Text(f"\nalertd is running. {log_file.name}, as it is written:\n"))
             await _write_log(console, log_file, mailbox, pace)
             with console.status("alertd is stopping"):
+                await _nothing_pending(directory)
                 await _stop(daemon)
         finally:
             if daemon.returncode is None:
@@ -327,8 +338,22 @@ async def _ready(supervisor: socket.socket) -> None:
         pass
 
 
+async def _nothing_pending(directory: Path) -> None:
+    """Wait until every alert that was raised has been mailed: also one that nobody expects."""
+    deadline = time.monotonic() + _MAIL_SECONDS
+    pending = 1
+    while pending:
+        if time.monotonic() > deadline:
+            raise _DemoError(f"{pending} mails were not sent within {_MAIL_SECONDS:g} s")
+        try:
+            status = await asyncio.to_thread(request, directory / "state", "status")
+        except ControlError as error:
+            raise _DemoError(str(error)) from error
+        pending = cast("dict[str, int]", status["outbox"])["pending"]
+        await asyncio.sleep(_POLL_SECONDS)
+
+
 async def _stop(daemon: Process) -> None:
-    """End the daemon, which sends what it still has to send."""
     daemon.terminate()
     try:
         async with asyncio.timeout(_STOP_SECONDS):

@@ -115,9 +115,9 @@ PARTS: dict[str, set[str]] = {
     # Between the outbox and the mail server it speaks in the values and errors of both.
     "delivery": {"smtp", "state"},
     "matchers": {"deadline"},
-    "replay": {"tail"},
+    "replay": {"matchers", "tail"},
     "watch": {"replay", "state"},
-    "demo": set(),  # it starts the daemon as anyone else would
+    "demo": {"control"},  # it starts the daemon, and asks it, as anyone else would
 }
 # These introduce the parts to each other, so they may know any; none of the parts knows them.
 INTRODUCERS = {"__main__", "cli", "daemon"}
