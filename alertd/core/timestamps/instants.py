@@ -8,7 +8,7 @@ not at all, the second happens every year; both rules stand here and nowhere els
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,25 +73,17 @@ class Fields(NamedTuple):
     offset: int | None
 
 
-class Hour(NamedTuple):
-    """
-    An hour in which every local time is the same number of seconds away from UTC.
+Hour: TypeAlias = tuple[float, float, float]
+"""
+An hour in which every local time is the same number of seconds away from UTC.
 
-    Attributes:
-        start: Unix seconds at which it begins.
-        earliest: The smallest reference for which its year is the right one.
-        latest: The reference from which on it may no longer be.
-    """
-
-    start: float
-    earliest: float
-    latest: float
+Unix seconds at which it begins, the smallest reference for which its year is the right one, and
+the reference from which on it may no longer be.  A plain tuple, which unpacks fastest.
+"""
 
 
 class Instants:
-    """
-    Turns fields into moments, in one time zone.
-    """
+    """Turns fields into moments, in one time zone."""
 
     def __init__(self, timezone: tzinfo) -> None:
         self._timezone = timezone
@@ -141,16 +133,16 @@ class Instants:
         offset = self._steady_offset(hour) if fields.offset is None else fields.offset
         if offset is None:
             return None
-        start = hour * _HOUR - offset
+        start = float(hour * _HOUR - offset)
         if fields.year is not None:
-            return Hour(start, float("-inf"), float("inf"))
+            return (start, float("-inf"), float("inf"))
         following = (_UNIX_EPOCH + timedelta(days=day)).year + 1
         for year in range(following, following + _YEARS_TO_TRY):
             then = self._on(year, fields, fields.hour * _HOUR)
             if then is not None:
                 # Two hours less, so that no change of clocks in that year matters here.
-                return Hour(start, start + _HOUR - _DAY, then.time - _DAY - 2 * _HOUR)
-        return Hour(start, start + _HOUR - _DAY, float("inf"))
+                return (start, start + _HOUR - _DAY, then.time - _DAY - 2 * _HOUR)
+        return (start, start + _HOUR - _DAY, float("inf"))
 
     def _day(self, fields: Fields, stamp: Stamp, clock: int) -> int | None:
         """Return the day since 1970 on which a stamp was found."""

@@ -14,6 +14,8 @@ from alertd.core.timestamps.forms import SEARCHED, fields_of, number
 from alertd.core.timestamps.instants import Fields, Stamp
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from alertd.core.timestamps.instants import Instants
 
 _MONTH = (
@@ -73,9 +75,7 @@ _KNOWN = ", ".join(f"%{name}" for name in (*_DIRECTIVES, "F", "T", "R", "D"))
 
 
 class Layout:
-    """
-    A compiled ``timestamp_format``.
-    """
+    """A compiled ``timestamp_format``."""
 
     def __init__(self, format: str, instants: Instants) -> None:  # noqa: A002 - the option's name
         """
@@ -141,32 +141,32 @@ def check_format(format: str) -> str | None:  # noqa: A002 - the option's name
     Returns:
         The reason, as the end of a sentence that names the option; None if there is none.
     """
-    meanings: list[str] = []
-    for name, _, _ in _DIRECTIVE.findall(_expanded(format)):
-        meanings.append(_MEANINGS.get(name, name))
-    directives = [match[1] for match in _DIRECTIVE.finditer(_expanded(format)) if match[1] is not None]
+    directives = [match[1] for match in _DIRECTIVE.finditer(_expanded(format))]
     for name in directives:
-        if name not in _DIRECTIVES:
-            what = f"unknown directive %{name}" if name else "a single % at its end"
-            return f"{what}; known are {_KNOWN}"
-    said = [_MEANINGS.get(name, name) for name in directives if name != "%"]
+        if name == "":
+            return "it ends with a single %"
+        if name is not None and name not in _DIRECTIVES:
+            return f"unknown directive %{name}; known are {_KNOWN}"
+    said = [_MEANINGS.get(name, name) for name in directives if name not in (None, "%")]
+    return next(_contradictions(said), None)
+
+
+def _contradictions(said: list[str]) -> Iterator[str]:
+    """Yield why directives cannot stand together, by what they mean."""
     for name in said:
         if said.count(name) > 1:
-            return f"%{name} is given more than once"
-    if "I" in said and "H" in said:
-        return "%H and %I are both given; one of them tells the hour"
-    if "m" in said and "b" in said:
-        return "%m and %b are both given; one of them tells the month"
-    if "s" in said:
-        others = [name for name in said if name not in "sf"]
-        return f"%s is the whole time; %{others[0]} cannot stand beside it" if others else None
-    for name in said:
+            yield f"%{name} is given more than once, perhaps by another name"
+        if "s" in said and name not in "sf":
+            yield f"%s is the whole time; %{name} cannot stand beside it"
         needed = _NEEDS.get(name, ())
         if needed and not any(other in said for other in needed):
-            return f"%{name} needs {' or '.join(f'%{other}' for other in needed)} beside it"
-    if not {"d", "H", "I"} & set(said):
-        return "no date and no time of day in it"
-    return None
+            yield f"%{name} needs {' or '.join(f'%{other}' for other in needed)} beside it"
+    if "I" in said and "H" in said:
+        yield "%H and %I both tell the hour"
+    if "m" in said and "b" in said:
+        yield "%m and %b both tell the month"
+    if not {"d", "H", "I", "s"} & set(said):
+        yield "there is neither a date nor a time of day in it"
 
 
 def _expanded(format: str) -> str:  # noqa: A002

@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from alertd.core.timestamps.forms import (
     SEARCHED,
+    UNIX_TIME,
     Form,
     Found,
     InDoubtError,
@@ -31,6 +32,7 @@ from alertd.core.timestamps.instants import Hour, Instants, Stamp
 from alertd.core.timestamps.layout import Layout
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import tzinfo
 
 # Shapes that one source may mix before the oldest is forgotten.
@@ -40,13 +42,17 @@ _REMEMBERED = 2048
 # A fraction longer than this is left to the slow way, so that a lane looks no further than it.
 _LONGEST_FRACTION = 12
 
-_SECONDS = {f"{second:02}": second for second in range(60)} | {"60": 59}
-_MINUTES = {f"{minute:02}{mark}": 60 * minute for minute in range(60) for mark in ("", ":")}
 _SCALES = [10**digits for digits in range(_LONGEST_FRACTION + 1)]
+
+# Minutes and seconds, as lanes cut them out; a leap second is the second before it.
+_CLOCK = re.compile(r"([0-5][0-9]):?([0-5][0-9]|60)", re.ASCII)
 
 _WORD = frozenset("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")
 # What may continue a time of day: digits, a fraction, an offset, a zone or a year after a blank.
 _CONTINUES = _WORD | frozenset(" .,+-")
+# Such a line can only be read in this way, whatever follows the blank or the bracket.
+_NUMBER_FIRST = re.compile(r"\[?([0-9]{10}(?:\.[0-9]{1,9})?)[] ]", re.ASCII)
+
 # What no timestamp contains; behind the first of these nothing can have begun before it.
 _OPENERS = frozenset("[(\"'|={>\t")
 
@@ -74,6 +80,7 @@ class TimestampReader:
         self._layout = None if format is None else Layout(format, self._instants)
         self._lanes: list[_Lane] = []
         self._whole_lanes: list[_Lane] = []
+        self._begins_with_number = False
 
     def find(self, text: str, reference: float) -> Stamp | None:
         """
@@ -88,6 +95,11 @@ class TimestampReader:
             The moment, or None if the line has no timestamp, or one that is no date, or one that
             can be read in several ways.
         """
+        if self._begins_with_number:
+            match = _NUMBER_FIRST.match(text)
+            time = match and number(match[1])
+            if time:
+                return _stamp((time, None))
         for lane in self._lanes:
             stamp = lane.find(text, reference)
             if stamp is not None:
@@ -99,6 +111,7 @@ class TimestampReader:
                 stamp = found.stamp(self._instants, reference)
                 if stamp is not None:
                     self._learn(self._lanes, found, stamp)
+                    self._begins_with_number = found.form is UNIX_TIME and found.match.start() <= 1
                     return stamp
         except InDoubtError:
             pass  # A later date in the line is not the line's own.
@@ -139,9 +152,11 @@ class TimestampReader:
 
     def _learn(self, lanes: list[_Lane], found: Found, stamp: Stamp) -> None:
         """Remember the shape of a timestamp that was read the slow way."""
-        shape = _shape(found)
-        hour = shape and found.fields and self._instants.hour(found.fields, stamp)
-        if not shape or not hour:
+        shape = _shape_of(found)
+        if shape is None or found.fields is None:
+            return
+        hour = self._instants.hour(found.fields, stamp)
+        if hour is None:
             return
         for lane in lanes:
             if lane.shape == shape:
@@ -153,34 +168,44 @@ class TimestampReader:
         lane.learn(found, hour)
 
 
-_Shape = tuple[str, int, int, int, str, str]
-"""Form, prefix's length or 0, width up to the minute, of the minute, fraction, prefix."""
-
-
-def _shape(found: Found) -> tuple[Form, str, str, int, int, int] | None:
+class _Shape(NamedTuple):
     """
-    Describe what timestamps must share so that one tells about the other.
+    What timestamps must share so that one tells about the other.
 
-    Returns:
-        The form; the prefix, or the character that opens the timestamp; widths of the text up to
-        the minute, of the minute with its separator, and of the fraction with its point.
+    Attributes:
+        form: How they are spelled.
+        prefix: The text before them; empty if ``opener`` says where they are.
+        opener: They begin behind the first of these characters in the line; may be empty.
+        offsets: From where they begin to the minutes, to behind the seconds, and to behind the
+            fraction of a second.
     """
+
+    form: Form
+    prefix: str
+    opener: str
+    offsets: tuple[int, int, int]
+
+    @property
+    def fraction(self) -> int:
+        """Characters of the fraction with its point; 0 without one."""
+        return self.offsets[2] - self.offsets[1]
+
+
+def _shape_of(found: Found) -> _Shape | None:
+    """Return a timestamp's shape, if it has one that tells about others."""
     match, form = found.match, found.form
     groups = match.re.groupindex
-    if found.fields is None or "S" not in groups or match["S"] is None:
+    if "S" not in groups or match["S"] is None or found.fields is None:
         return None
-    start, minute, second, end = match.start(), match.start("M"), match.start("S"), match.end("S")
+    start, minute, end = match.start(), match.start("M"), match.end("S")
     fraction = match.end("f") - end if "f" in groups and match["f"] else 0
-    if end - second != 2 or match.end("M") - minute != 2 or fraction > _LONGEST_FRACTION + 1:  # noqa: PLR2004
+    if not _CLOCK.fullmatch(match.string, minute, end) or fraction > _LONGEST_FRACTION:
         return None
+    offsets = (minute - start, end - start, end - start + fraction)
     prefix, opener = match.string[:start], match.string[start - 1 : start]
-    if opener in _OPENERS and not form.is_first and _opening(opener).match(prefix):
-        prefix = ""
-    elif not found.is_first_candidate or form.is_first and start:
-        return None
-    else:
-        opener = ""
-    return form, prefix, opener, minute - start, second - minute, fraction
+    if opener in _OPENERS and not form.is_first and _opening(opener).fullmatch(prefix):
+        return _Shape(form, "", opener, offsets)
+    return _Shape(form, prefix, "", offsets) if found.is_first_candidate else None
 
 
 def _opening(opener: str) -> re.Pattern[str]:
@@ -196,99 +221,143 @@ def _opening(opener: str) -> re.Pattern[str]:
 class _Lane:
     """
     Timestamps of one shape.
+
+    Attributes:
+        shape: What they share.
+        find: As ``TimestampReader.find``; None where the lane does not know.
+        read: As ``TimestampReader.read``, likewise.
     """
 
-    __slots__ = ("_hours", "_is_iso", "_meanings", "_opening", "_pairs", "_tails", "shape")
-    __slots__ += ("_after_blank", "_fraction", "_minute", "_prefix", "_reach", "_start", "_until")
+    __slots__ = ("_hours", "_pairs", "_tails", "find", "read", "shape")
 
-    def __init__(self, shape: tuple[Form, str, str, int, int, int]) -> None:
+    def __init__(self, shape: _Shape) -> None:
         self.shape = shape
-        form, self._prefix, opener, self._minute, minute_width, self._fraction = shape
-        self._start = len(self._prefix)
-        self._opening = _opening(opener) if opener else None
-        self._until = self._minute + minute_width
-        self._after_blank = frozenset(form.after_blank)
-        self._reach, self._is_iso = form.reach, form.is_iso
         # Hours by what follows the time of day (zone, year, half of the day), then by what stands
         # before the minutes.  What follows is found by two characters where these decide, else by
         # as many as may belong to the timestamp.
-        self._meanings: dict[str, dict[str, Hour]] = {}
+        self._hours: dict[str, dict[str, Hour]] = {}
         self._pairs: dict[str, dict[str, Hour]] = {}
         self._tails: dict[str, dict[str, Hour]] = {}
-
-    def find(self, text: str, reference: float) -> Stamp | None:
-        start = self._start
-        if self._opening is not None:
-            opening = self._opening.match(text)
-            if opening is None:
-                return None
-            start = opening.end()
-            if start > SEARCHED:
-                return None
-        elif start and not text.startswith(self._prefix):
-            return None
-        second = start + self._until
-        end = second + 2 + self._fraction
-        hours = self._pairs.get(text[end : end + 2])
-        if hours is None:
-            hours = self._tails.get(text[end : end + self._reach])
-            if hours is None:
-                return None
-        minute = start + self._minute
-        hour = hours.get(text[start:minute])
-        if hour is None:
-            return None
-        return self._time(text, hour, minute, second, end, reference)
-
-    def read(self, text: str, reference: float) -> Stamp | None:
-        second = self._until
-        end = second + 2 + self._fraction
-        hours = self._meanings.get(text[end:])
-        if hours is None:
-            return None
-        hour = hours.get(text[: self._minute])
-        if hour is None:
-            return None
-        return self._time(text, hour, self._minute, second, end, reference)
-
-    def _time(
-        self, text: str, hour: Hour, minute: int, second: int, end: int, reference: float
-    ) -> Stamp | None:
-        start, earliest, latest = hour
-        minutes = _MINUTES.get(text[minute:second])
-        seconds = _SECONDS.get(text[second : second + 2])
-        if minutes is None or seconds is None or not earliest <= reference < latest:
-            return None
-        if not self._fraction:
-            return _stamp((start + minutes + seconds, None))
-        digits = text[second + 3 : end]
-        if text[second + 2] not in ".," or not (digits.isdecimal() and digits.isascii()):
-            return None
-        fraction = int(digits) / _SCALES[len(digits)]
-        return _stamp((start + minutes + seconds + fraction, None))
+        self.find = _finder(shape, self._pairs, self._tails)
+        self.read = _whole_reader(shape, self._hours)
 
     def learn(self, found: Found, hour: Hour) -> None:
         """Remember an hour, and what followed the timestamp that told it."""
-        match = found.match
-        text, second = match.string, match.end("S")
-        end = second + self._fraction
-        start = match.start()
-        hours = self._meanings.setdefault(text[end : match.end()], {})
-        for remembered in (self._meanings, self._pairs, self._tails, hours):
+        match, shape = found.match, self.shape
+        text, start = match.string, match.start()
+        end = match.end("S") + shape.fraction
+        hours = self._hours.setdefault(text[end : match.end()], {})
+        for remembered in (self._hours, self._pairs, self._tails, hours):
             if len(remembered) > _REMEMBERED:
                 remembered.clear()
-        hours[text[start : start + self._minute]] = hour
+        hours[text[start : match.start("M")]] = hour
         pair = text[end : end + 2]
-        if self._decides(pair):
+        if _decides(pair, shape.form):
             self._pairs[pair] = hours
         else:
-            self._tails[text[end : end + self._reach]] = hours
+            self._tails[text[end : end + shape.form.reach]] = hours
 
-    def _decides(self, pair: str) -> bool:
-        """Tell whether two characters after a time of day tell where the timestamp ends."""
-        first, second = pair[:1], pair[1:]
-        if first == " ":
-            return second != "" and second not in self._after_blank
-        if self._is_iso and first in "Zz" and first:
-            return second != "" and second not in _WORD
-        return first not in _CONTINUES
+
+def _decides(pair: str, form: Form) -> bool:
+    """Tell whether two characters after a time of day tell where the timestamp ends."""
+    first, second = pair[:1], pair[1:]
+    if first == " ":
+        return second != "" and second not in form.after_blank
+    if form.is_iso and first == "Z":
+        return second != "" and second not in _WORD
+    return first not in _CONTINUES
+
+
+# The two functions below are closures, not methods, and say the same thing twice: they run once
+# for every hit, and looking up attributes and calling each other would double what they cost.
+
+
+def _remember_clock(clock: str, clocks: dict[str, float]) -> float | None:
+    """Read minutes and seconds as seconds of an hour; there are too few to need a bound."""
+    match = _CLOCK.fullmatch(clock)
+    if match is None:
+        return None
+    seconds = clocks[clock] = int(match[1]) * 60.0 + min(int(match[2]), 59)
+    return seconds
+
+
+def _finder(  # noqa: C901 - see above
+    shape: _Shape, pairs: dict[str, dict[str, Hour]], tails: dict[str, dict[str, Hour]]
+) -> Callable[[str, float], Stamp | None]:
+    prefix, reach, fraction = shape.prefix, shape.form.reach, shape.fraction
+    to_minute, to_second, to_end = shape.offsets
+    opening = _opening(shape.opener) if shape.opener else None
+    clocks: dict[str, float] = {}
+    fixed_start = len(prefix)
+
+    def find(text: str, reference: float) -> Stamp | None:  # noqa: C901, PLR0911 - see above
+        start = fixed_start
+        if opening is not None:
+            opened = opening.match(text)
+            if opened is None:
+                return None
+            start = opened.end()
+            if start > SEARCHED:
+                return None
+        elif start and not text.startswith(prefix):
+            return None
+        end = start + to_end
+        minute = start + to_minute
+        hours = pairs.get(text[end : end + 2]) or tails.get(text[end : end + reach])
+        if hours is None:
+            return None
+        hour = hours.get(text[start:minute])
+        second = start + to_second
+        if hour is None:
+            return None
+        clock = text[minute:second]
+        seconds = clocks.get(clock) or _remember_clock(clock, clocks)
+        if seconds is None:
+            return None
+        beginning, earliest, latest = hour
+        if not earliest <= reference < latest:
+            return None
+        if fraction:
+            digits = text[second + 1 : end]
+            if text[second : second + 1] not in ".," or not (
+                digits.isdecimal() and digits.isascii()
+            ):
+                return None
+            # Where the text ends early there are fewer digits than usual.
+            return _stamp((beginning + seconds + int(digits) / _SCALES[len(digits)], None))
+        return _stamp((beginning + seconds, None))
+
+    return find
+
+
+def _whole_reader(
+    shape: _Shape, hours_by_rest: dict[str, dict[str, Hour]]
+) -> Callable[[str, float], Stamp | None]:
+    fraction, (minute, second, end) = shape.fraction, shape.offsets
+    clocks: dict[str, float] = {}
+
+    def read(text: str, reference: float) -> Stamp | None:  # noqa: PLR0911 - see above
+        hours = hours_by_rest.get(text[end:])
+        if hours is None:
+            return None
+        hour = hours.get(text[:minute])
+        if hour is None:
+            return None
+        clock = text[minute:second]
+        seconds = clocks.get(clock) or _remember_clock(clock, clocks)
+        if seconds is None:
+            return None
+        beginning, earliest, latest = hour
+        if not earliest <= reference < latest:
+            return None
+        if fraction:
+            digits = text[second + 1 : end]
+            if text[second : second + 1] not in ".," or not (
+                digits.isdecimal() and digits.isascii()
+            ):
+                return None
+            # Where the text ends early there are fewer digits than usual.
+            return _stamp((beginning + seconds + int(digits) / _SCALES[len(digits)], None))
+        return _stamp((beginning + seconds, None))
+
+    return read
