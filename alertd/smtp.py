@@ -41,6 +41,8 @@ _NOT_IMPLEMENTED = 504
 _LOGIN_CODES = frozenset({530, 534, 535, 538})
 """Replies that mean: not without a (better) login."""
 
+_ADDRESS_LENGTH = 400
+"""Characters, a display name included; what is longer takes minutes to encode."""
 _ADDRESS = re.compile(r"(?:.*<)?([^<>\s]+@[^<>\s@]+)>?\s*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -469,7 +471,7 @@ def _short(detail: str) -> str:
 
 def _envelope_address(text: str) -> str | None:
     """Find the address in ``Name <address>``, its domain in ASCII."""
-    found = _ADDRESS.fullmatch(text)
+    found = _ADDRESS.fullmatch(text) if len(text) <= _ADDRESS_LENGTH else None
     if found is None or _CONTROL.search(text):
         return None
     local, _, domain = found[1].rpartition("@")

@@ -135,7 +135,7 @@ def _measure(story: Story) -> str:
 
 
 def _advice(story: Story, colour: str) -> str:
-    lines = "".join(_paragraph(line) for line in story.advice)
+    lines = "".join(_paragraph(line, "white-space:pre-wrap") for line in story.advice)
     return (
         '<table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0"><tr>'
         f'<td width="4" bgcolor="{colour}" style="background:{colour};font-size:1px">&nbsp;</td>'

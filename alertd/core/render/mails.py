@@ -176,7 +176,7 @@ def _totals(ordered: Iterable[Notice], rules: Counter[str]) -> Iterable[tuple[st
 def _advice(ordered: Iterable[Notice]) -> list[str]:
     advice = {notice.alert.rule: notice.description for notice in ordered if notice.description}
     return [
-        f"{label(rule, 60)}, what to do: {visible(shortened(text, 1_000))}"
+        f"{label(rule, 60)}, what to do: {visible(' '.join(shortened(text, 1_000).split()))}"
         for rule, text in advice.items()
     ]
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _WORD_BYTES = 36
 """Of UTF-8 in an encoded word: with ``X-Alertd-Rule:`` before it, the line stays within 76."""
 
+_ADDRESS_LENGTH = 400
+"""Characters, a display name included.  Encoding a megabyte as a domain takes a minute."""
+
 _ATEXT = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+")
 _MAILBOX = re.compile(r"(?P<name>.*)<(?P<bracketed>[^<>]*)>\s*|(?P<bare>.*)", re.DOTALL)
 
@@ -97,6 +100,7 @@ def build(
 
 def words(text: str) -> str:
     """Encode header text: as it is when it is ASCII, else as words of RFC 2047."""
+    text = text.strip(" ")  # whoever reads it would take them for the header's own
     if text.isascii():
         return text
     chunks = [""]
@@ -132,6 +136,8 @@ def mailboxes(addresses: Sequence[str]) -> str:
 
 
 def _mailbox(text: str) -> str | None:
+    if len(text) > _ADDRESS_LENGTH:
+        return None
     found = _MAILBOX.fullmatch(text)
     assert found is not None  # noqa: S101 - its second alternative takes anything
     address = found["bare"] if found["bracketed"] is None else found["bracketed"]

@@ -209,7 +209,7 @@ def _chart(alert: Alert, timezone: tzinfo) -> Chart | None:
         bars=bars,
         begin=moment_near(alert.time - alert.within, alert.time, timezone),
         end=moment_near(alert.time, alert.time, timezone),
-        caption=f"Each bar is {each}, the highest {plural(max(bars), 'event')}.",
+        caption=f"Each bar is {each}; the highest has {plural(max(bars), 'event')}.",
     )
 
 
@@ -218,33 +218,33 @@ def _excerpts(alert: Alert, timezone: tzinfo, limit: int) -> list[Excerpt | str]
     places = {(sample.path, sample.offset) for sample in last}
     is_apart = (alert.first.path, alert.first.offset) not in places
     shown = (alert.first, *last) if is_apart else last
-    several_files = len({sample.path for sample in shown}) > 1
-    excerpts: list[Excerpt | str] = [
-        _excerpt(sample, alert, timezone, limit, names_file=several_files) for sample in shown
-    ]
+    is_one_file = len({sample.path for sample in shown}) == 1
+    excerpts: list[Excerpt | str] = []
+    for sample in shown:
+        title = moment_near(sample.time, alert.time, timezone)
+        if not is_one_file:
+            title += f" in {visible(shortened(sample.path, limit))}"
+        if (sample.path, sample.offset) == (alert.path, alert.offset):
+            title += ", the line that rang"
+        excerpts.append(_excerpt(sample, title, limit))
     left_out = alert.count - sum(sample.time >= alert.since for sample in shown)
     if is_apart and left_out > 0:
         excerpts.insert(1, f"{plural(left_out, 'line')} in between")
     return excerpts
 
 
-def _excerpt(
-    sample: Sample, alert: Alert, timezone: tzinfo, limit: int, *, names_file: bool
-) -> Excerpt:
-    title = moment_near(sample.time, alert.time, timezone)
-    if names_file:
-        title += f" in {visible(shortened(sample.path, limit))}"
+def _excerpt(sample: Sample, title: str, limit: int) -> Excerpt:
     line = sample.line
     start = min(max(sample.span[0], 0), len(line))
     end = min(max(sample.span[1], start), len(line))
     # A mark around everything marks nothing.
     if start == end or (start, end) == (0, len(line)):
         return Excerpt(title, _head(line, limit), "", "")
+    if len(line) <= limit:
+        return Excerpt(title, *map(visible, (line[:start], line[start:end], line[end:])))
     match = _head(line[start:end], limit // 2)
-    room = limit - min(end - start, limit // 2)
-    return Excerpt(
-        title, _middle(line[:start], room // 2), match, _head(line[end:], room - room // 2)
-    )
+    room = (limit - min(end - start, limit // 2)) // 2
+    return Excerpt(title, _middle(line[:start], room), match, _head(line[end:], room))
 
 
 def _head(text: str, limit: int) -> str:
