@@ -76,7 +76,7 @@ class FollowedFile:
     )
 
     def __init__(
-        self, key: FileKey, max_line: int, path: str, framing: Framing, *, home: str, rank: int
+        self, key: FileKey, max_line: int, path: str, framing: Framing, *, home: str, rank: float
     ) -> None:
         self.key = key
         self.id = key.identity

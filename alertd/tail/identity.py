@@ -78,7 +78,7 @@ class StoredFile(msgspec.Struct, frozen=True):
     key: FileKey
     path: str
     home: str
-    rank: int
+    rank: float
     offset: int
     head: bytes
     marker: bytes

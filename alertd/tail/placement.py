@@ -116,6 +116,11 @@ class Placement:
         self._monotonic = monotonic
         self._open_file = open_file
         self._keep_open = keep_open
+        self._since: dict[tuple[str, str], float] = {}
+        """By source and home: when a position was last stored by the run before this one."""
+        for file in roster.stored.values():
+            home = (file.key.source, file.home)
+            self._since[home] = max(file.last_seen, self._since.get(home, 0.0))
         self._seen: dict[tuple[int, int], int] | None = None
         """Rotated siblings at the last scan, with their times of modification."""
         self._lost: dict[FileKey, None] = {
@@ -124,8 +129,12 @@ class Placement:
             if not file.is_complete and not is_glob(file)
         }
         """Positions whose file is to be found again."""
-        self._moved: dict[tuple[str, str], StoredFile | None] = {}
-        """Homes that lost their file in this scan; the stored one if it is gone altogether."""
+        self._moved: set[tuple[str, str]] = set()
+        """Source and home of files that lost their name, or their content, in this scan."""
+        self._by_target: dict[tuple[str, str], FollowedFile] = {}
+        """By source and name, symbolic links followed."""
+        self._rotations: dict[str, list[str]] = {}
+        """By name: what lies beside it and looks like a rotation of it."""
         self._sizes_at_first: dict[tuple[str, str], int] = {}
         """Files that were there, unreadable, when their glob was first used."""
         self._is_unfinished = False
@@ -138,11 +147,18 @@ class Placement:
             Whether another look is needed soon, because something was about to change.
         """
         self._is_unfinished = False
-        self._moved = {}
+        self._moved = set()
         for source in sources:
             self._locate(source, view)
         for file in [file for file in self._roster if file.is_suspect]:
             await self.verify(file, view)
+        self._by_target = {(file.source, file.target): file for file in self._roster}
+        self._rotations = {}
+        for directory, listing in view.listings.items():
+            for name, entry in listing.names.items():
+                if not entry.is_directory and not entry.is_link:
+                    for origin in origins(name):
+                        self._rotations.setdefault(_join(directory, origin), []).append(name)
         for source in sources:
             await self._settle_source(source, survey, view)
         await self._settle_copies()
@@ -195,7 +211,7 @@ class Placement:
                 self._look_beside(file, view)
             if file.is_rotated and not was_rotated:
                 file.changed_at = self._monotonic()
-                self._moved[source.name, file.home] = None
+                self._moved.add((source.name, file.home))
 
     def _look_beside(self, file: FollowedFile, view: View) -> None:
         for directory in dict.fromkeys((_directory(file.target), _directory(file.path))):
@@ -223,7 +239,7 @@ class Placement:
             return
         self._roster.remember(stored)
         self._lost[file.key] = None
-        self._moved[file.source, file.home] = stored
+        self._moved.add((file.source, file.home))
 
     def replaced(self, file: FollowedFile) -> None:
         """Take note that the inode of a closed file belongs to another file by now."""
@@ -276,12 +292,12 @@ class Placement:
                 known.copy_of = None
                 known.home = file.home
                 known.framing = msgspec.structs.replace(file.framing)
-                known.rank = self._roster.next_rank()
                 self._roster.drop(known)
                 self._roster.add(known)
             content = known.content or self._open_file(known)
             if content is not None:
                 known.place(seen.offset, *await away(witness, content, seen.offset))
+            known.rank = file.rank
             known.is_skipping = file.is_skipping
             known.size = known.peak = max(status.st_size, seen.offset + 1)
             if not isinstance(content, Archive):
@@ -312,10 +328,10 @@ class Placement:
                     lost=rest,
                 )
             )
-        file.rank = self._roster.next_rank()
+        file.rank = self._roster.rank_after(file)
         file.restart()
         # Emptied twice since we looked: the younger copy holds only what we have not seen.
-        self._moved.setdefault((file.source, file.home), None)
+        self._moved.add((file.source, file.home))
 
     def _follow_copy(self, file: FollowedFile, copy: Copy) -> FollowedFile:
         known = self._make(
@@ -486,7 +502,7 @@ class Placement:
         file.target = one.target
         file.is_rotated = stored.home != one.path
         if file.is_rotated:
-            self._moved[source.name, stored.home] = None
+            self._moved.add((source.name, stored.home))
         await self._continue(file, stored, view)
 
     async def _continue(self, file: FollowedFile, stored: StoredFile, view: View) -> None:
@@ -531,7 +547,7 @@ class Placement:
                 )
                 file.is_wanted = False
                 file.is_rotated = path != stored.home
-                self._moved[home] = None
+                self._moved.add(home)
                 await self._continue(file, stored, view)
                 return
             if content is not None:
@@ -563,11 +579,11 @@ class Placement:
             file.is_rotated = True
             if isinstance(copy.content, Archive):
                 file.size = stored.offset + 1
-            self._moved[home] = None
+            self._moved.add(home)
             await self._continue(file, stored, view)
             log.info("rotated file found", source=source.name, path=stored.home, rotated=copy.path)
             return
-        self._moved[home] = stored
+        self._moved.add(home)
         if stored.size == 0:
             return
         rest = max(0, stored.size - stored.offset)
@@ -594,7 +610,7 @@ class Placement:
                 new = self._follow(source, one, file.framing, home=one.path)
                 new.place(file.offset, file.head, file.tail)
                 new.is_skipping = file.is_skipping
-                self._moved.pop((source.name, file.home), None)
+                self._moved.discard((source.name, file.home))
                 log.info("file replaced by its copy", source=source.name, path=one.path)
                 return
 
@@ -604,9 +620,17 @@ class Placement:
 
     async def _recheck(self, source: Source, fresh: list[Fresh], view: View) -> None:
         """Look again at the files that new ones might be copies of: they may be truncated by now."""
-        for file in list(self._roster.of(source.name).values()):
-            if any(_is_named_after(one.path, file) for one in fresh):
-                await self.verify(file, view)
+        doubtful = {file: None for one in fresh for file in self._originals(source, one.path)}
+        for file in doubtful:
+            await self.verify(file, view)
+
+    def _originals(self, source: Source, path: str) -> list[FollowedFile]:
+        """Find the files that ``path`` looks like a copy of, by its name."""
+        directory, name = os.path.split(path)
+        names = dict.fromkeys(name[:length] for length in range(1, len(name)))
+        names.update(dict.fromkeys(origins(name)))
+        found = (self._by_target.get((source.name, _join(directory, other))) for other in names)
+        return [file for file in found if file is not None]
 
     async def _follow_between(
         self, source: Source, home: str, fresh: list[Fresh], view: View
@@ -614,9 +638,9 @@ class Placement:
         """Follow the generations between the file that had a name and the one that has it now."""
         directory, name = os.path.split(home)
         listing = view.listings.get(directory or "/")
-        gone = self._moved.get((source.name, home))
         older = [file for file in self._roster.at_home(source.name, home) if file.is_rotated]
-        if listing is None or (self._seen is None and not (older or gone)):
+        since = self._since.get((source.name, home))
+        if listing is None or (self._seen is None and since is None):
             return
         last = max(older, key=lambda file: file.rank, default=None)
         between = {
@@ -629,12 +653,9 @@ class Placement:
         inodes = {one.key.inode for one in fresh}
         names = [
             other
-            for other, entry in listing.names.items()
-            if is_rotation_of(other, name)
-            and not entry.is_directory
-            and not entry.is_link
-            and entry.inode not in inodes
-            and (listing.device, entry.inode) not in followed
+            for other in self._rotations.get(home, ())
+            if (inode := listing.names[other].inode) not in inodes
+            and (listing.device, inode) not in followed
         ]
         for other, content in zip(
             names,
@@ -647,7 +668,7 @@ class Placement:
             key = _key(source.name, content)
             if (
                 key in self._roster.stored
-                or not self._is_between(other, status, last=last, gone=gone)
+                or not self._is_between(other, status, last=last, since=since)
                 or await self._is_known_content(content, older)
             ):
                 content.close()
@@ -676,16 +697,19 @@ class Placement:
         status: os.stat_result,
         *,
         last: FollowedFile | None,
-        gone: StoredFile | None,
+        since: float | None,
     ) -> bool:
         """Tell whether a rotated file was begun after the one that we were reading."""
         if self._seen is not None:
             # It was not here at the last scan, or its inode belonged to another file.
             is_new = self._seen.get((status.st_dev, status.st_ino)) != status.st_mtime_ns
             return is_new and not name.endswith(COMPRESSED)
-        if last is not None:
-            return is_newer(name, status.st_mtime_ns, os.path.basename(last.path), last.mtime_ns)
-        return gone is not None and status.st_mtime_ns >= gone.last_seen * 1e9
+        if last is not None and is_newer(
+            name, status.st_mtime_ns, os.path.basename(last.path), last.mtime_ns
+        ):
+            return True
+        # Written since a position was stored, and yet not known: nobody was looking.
+        return since is not None and status.st_mtime_ns >= since * 1e9
 
     @staticmethod
     async def _is_known_content(content: Content, files: list[FollowedFile]) -> bool:
@@ -698,9 +722,7 @@ class Placement:
         return False
 
     async def _follow_new(self, source: Source, one: Fresh, is_first: set[str]) -> None:
-        known = self._roster.of(source.name).values()
-        originals = [file for file in known if _is_named_after(one.path, file)]
-        if originals and one.size == 0:
+        if one.size == 0 and self._originals(source, one.path):
             # A copy that is about to be filled, perhaps: wait for its first bytes.
             self._is_unfinished = True
             one.content.close()
@@ -716,9 +738,7 @@ class Placement:
             await self._start_at_end(source, file)
 
     async def _original_of(self, source: Source, one: Fresh) -> FollowedFile | None:
-        for file in list(self._roster.of(source.name).values()):
-            if not _is_named_after(one.path, file):
-                continue
+        for file in self._originals(source, one.path):
             content = self._open_file(file)
             if content is None:
                 continue
@@ -780,7 +800,7 @@ class Placement:
         framing: Framing,
         *,
         home: str,
-        rank: int | None = None,
+        rank: float | None = None,
     ) -> FollowedFile:
         file = FollowedFile(
             _key(source, content),
@@ -795,6 +815,7 @@ class Placement:
         file.mtime_ns = file.verified_ns = status.st_mtime_ns
         file.changed_at = file.looked_at = self._monotonic()
         self._keep_open(file, content)
+        self._by_target[source, path] = file
         self._roster.add(file)
         self._roster.behind[file] = None
         return file
@@ -855,18 +876,6 @@ def _name_of(stored: StoredFile, view: View) -> str | None:
             if entry.inode == stored.key.inode and not entry.is_link:
                 return _join(directory, name)
     return None
-
-
-def _is_named_after(path: str, file: FollowedFile) -> bool:
-    """Tell whether a name looks like that of a copy of a file that has not moved itself."""
-    directory, name = os.path.split(file.target)
-    other_directory, other = os.path.split(path)
-    return (
-        directory == other_directory
-        and other != name
-        and (other.startswith(name) or is_rotation_of(other, name))
-        and not path.endswith(COMPRESSED)
-    )
 
 
 def _open_all(paths: list[str]) -> list[Content | OSError | None]:

@@ -8,6 +8,7 @@ together with what the lines before the position did.
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import TYPE_CHECKING, Final
 
 from alertd.core.framing import Framing
@@ -38,7 +39,7 @@ class Roster:
         self._by_home: dict[tuple[str, str], list[FollowedFile]] = {}
         self._dirty: dict[FileKey, FollowedFile | StoredFile] = {}
         self._forgotten: list[FileKey] = []
-        self._rank = max((file.rank for file in self.stored.values()), default=0)
+        self._rank = math.ceil(max((file.rank for file in self.stored.values()), default=0))
 
     def __iter__(self) -> Iterator[FollowedFile]:
         for files in self._files.values():
@@ -52,10 +53,17 @@ class Roster:
         """Return the files that are, or were, written to under a name."""
         return self._by_home.get((source, home), [])
 
-    def next_rank(self) -> int:
+    def next_rank(self) -> float:
         """Return a rank behind all others."""
         self._rank += 1
         return self._rank
+
+    def rank_after(self, file: FollowedFile) -> float:
+        """Return a rank behind a file's, before the next one's of the same name."""
+        later = [
+            other.rank for other in self.at_home(file.source, file.home) if other.rank > file.rank
+        ]
+        return (file.rank + min(later)) / 2 if later else self.next_rank()
 
     def add(self, file: FollowedFile) -> None:
         """Follow a file."""

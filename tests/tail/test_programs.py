@@ -48,12 +48,13 @@ class World:
         """The last line of the last file that was deleted."""
         self.unseen: list[int] = []
         """Lines written since the reader last looked."""
+        self.newborn: set[int] = set()
+        """Inodes of files made since then."""
         self.steps: list[str] = [self.glob]
         self.log.touch()
         self.writer = self.log.open("ab", buffering=0)
         self.reading = Reading(source(directory / self.glob), take=self.take)
         self.is_down = False
-        self.is_seen = False
 
     def take(self, batch: Batch) -> int:
         """Evaluate a batch, or only some of its lines."""
@@ -103,24 +104,27 @@ class World:
         self.complete()
         self.writer.close()
         self.writer = self.log.open("ab", buffering=0)
+        self.newborn.add(self.log.stat().st_ino)
 
     def copytruncate(self) -> None:
         """Rotate by copying."""
         self.complete()
         self.shift()
-        shutil.copyfile(self.log, self.log.with_name("a.log.1"))
+        copy = self.log.with_name("a.log.1")
+        shutil.copyfile(self.log, copy)
+        self.newborn.add(copy.stat().st_ino)
         os.truncate(self.log, 0)
 
     def recreate(self) -> None:
         """Delete the log and begin a new one; what the reader did not have open is gone."""
         self.complete()
-        if self.is_down or not self.is_seen:
+        if self.is_down or self.log.stat().st_ino in self.newborn:
             self.may_be_lost.update(range(1, self.number + 1))
         self.deleted = self.number
         self.log.unlink()
         self.writer.close()
         self.writer = self.log.open("ab", buffering=0)
-        self.is_seen = False
+        self.newborn.add(self.log.stat().st_ino)
 
     def compress(self) -> None:
         """Compress the newest rotated file."""
@@ -131,7 +135,7 @@ class World:
             packed.write_bytes(gzip.compress(plain.read_bytes(), 1))
             os.utime(packed, ns=(status.st_atime_ns, status.st_mtime_ns))
             plain.unlink()
-            if not self.is_seen and not self.is_down:
+            if status.st_ino in self.newborn and not self.is_down:
                 # Born, rotated and compressed between two looks.
                 self.may_be_lost.update(self.unseen)
 
@@ -149,7 +153,7 @@ class World:
             if self.random.random() < 0.5:
                 self.reading.commit()
         self.unseen.clear()
-        self.is_seen = True
+        self.newborn.clear()
 
     async def crash(self) -> None:
         """Kill the reader; what it has not committed it has not done."""
