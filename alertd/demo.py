@@ -39,14 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from email.message import EmailMessage
 
-HELP = """\
-Start a real alertd in a temporary directory, write a live log of a mobile application, catch the
-mails on a local port, and show both, with the time from a line's append to its mail.
-
-Takes some seconds, touches nothing outside of its directory, and sends nothing anywhere.
-Exit status 0 means that exactly the expected mails arrived.
-"""
-
 _READY_SECONDS = 30.0
 _MAIL_SECONDS = 15.0
 _STOP_SECONDS = 15.0
