@@ -285,7 +285,10 @@ class Delivery:
         self._server = _Trouble()
         self._addresses.clear()
         for mail in self._waiting.values():
-            _hasten(mail, mail.copies)
+            mail.copies = {
+                address: msgspec.structs.replace(copy, next_attempt=0.0)
+                for address, copy in mail.copies.items()
+            }
         self.wake()
 
     async def retain_recipients(
@@ -654,13 +657,5 @@ class Delivery:
         if trouble is None:
             return
         log.info("recipient accepts mail again", recipient=address)
+        # Copies that were deferred keep their own time: it may have been their own fault.
         self._mailings.close(address, -math.inf)
-        for mail in self._waiting.values():
-            _hasten(mail, [address])
-
-
-def _hasten(mail: _Waiting, addresses: Collection[str]) -> None:
-    """Let copies be tried at once."""
-    for address in tuple(addresses):
-        if address in mail.copies:
-            mail.copies[address] = msgspec.structs.replace(mail.copies[address], next_attempt=0.0)

@@ -83,6 +83,7 @@ class Database:
         self._lock: Lock | None = None
         self._connection: Connection | None = None
         self._inode = 0
+        self._is_doubtful = False
 
     async def open(self) -> None:
         """
@@ -280,7 +281,7 @@ class Database:
                 f"{self._path}: state removed while in use; restart alertd", exit_code=EX_IOERR
             )
         if self._connection is None:
-            self._connection = self._connected()
+            raise StateError(f"{self._path}: closed", exit_code=EX_IOERR)
         return self._connection
 
     def _read(self, job: Callable[[Connection], T]) -> T:
@@ -295,6 +296,11 @@ class Database:
         return self._read(lambda connection: self._transaction(connection, job))
 
     def _transaction(self, connection: Connection, job: Callable[[Connection], T]) -> T:
+        if self._is_doubtful:
+            fresh = self._connected()
+            connection.close()
+            connection = self._connection = fresh
+            self._is_doubtful = False
         try:
             connection.execute("BEGIN IMMEDIATE")
             result = job(connection)
@@ -302,11 +308,9 @@ class Database:
         except BaseException as error:
             with contextlib.suppress(sqlite3.Error):
                 connection.rollback()
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_IOERR:
-                # What the kernel still holds for these descriptors is unknown: use new ones.
-                with contextlib.suppress(sqlite3.Error):
-                    connection.close()
-                self._connection = None
+            # What the kernel holds for these descriptors is unknown: write through new ones.
+            code = getattr(error, "sqlite_errorcode", 0)
+            self._is_doubtful |= code & 0xFF == sqlite3.SQLITE_IOERR
             raise
         return result
 
