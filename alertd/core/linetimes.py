@@ -73,21 +73,28 @@ class LineTimes:
         Returns:
             None if neither it nor any line before has one.
         """
-        if stamp is None or stamp.later is not None:
-            self._look_back(start)
-        if stamp is not None:
-            self._take(stamp)
-        self._position = end
-        return self.last
+        self._position, position = end, self._position
+        if stamp is None:
+            self._look_back(position, start)
+            return self.last
+        time, later = stamp
+        if later is None:
+            # As nearly always: nothing else needs to be known.
+            self.last = time
+            if self.newest is None or time > self.newest:
+                self.newest = time
+            return time
+        self._look_back(position, start)
+        return self._take(stamp)
 
     def settle(self, end: int) -> None:
         """Look at as many lines before a position as it takes to know the last time."""
-        self._look_back(end)
+        self._look_back(self._position, end)
         self._position = end
 
-    def _look_back(self, start: int) -> None:
+    def _look_back(self, position: int, start: int) -> None:
         pending = []
-        for stamp in self._stamps_before(self._position, start):
+        for stamp in self._stamps_before(position, start):
             if stamp is not None:
                 pending.append(stamp)
                 if stamp.later is None:
@@ -95,7 +102,8 @@ class LineTimes:
         for stamp in reversed(pending):
             self._take(stamp)
 
-    def _take(self, stamp: Stamp) -> None:
+    def _take(self, stamp: Stamp) -> float:
         self.last = time = resolved(stamp, self.last)
         if self.newest is None or time > self.newest:
             self.newest = time
+        return time

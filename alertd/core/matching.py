@@ -33,15 +33,16 @@ from alertd.core.records import (
 )
 from alertd.core.rules import Pattern
 from alertd.core.scanning import Refused, Scanner
-from alertd.core.selectors import Prefilters, View, alternative_test
+from alertd.core.selectors import Prefilters, View, alternative_test, shortfall, shown_in
 from alertd.core.timestamps import Stamp, TimestampReader
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from alertd.core.events import Batch
     from alertd.core.framing import Framing
-    from alertd.core.rules import Alternative, Rule, Source
+    from alertd.core.rules import Rule, Source
 
 # Matches after which a batch is given back unfinished, so that other files have their turn.
 MOST_HITS = 4096
@@ -51,6 +52,7 @@ MOST_BYTES_OF_RECORD = 65536
 LONGEST_KEY = 256
 LARGEST_PIECE = 1 << 22
 NEWLINE = 0x0A
+CARRIAGE_RETURN = 0x0D
 # The expression for lines with an odd number of quotes.
 ODD_QUOTES = rb'^[^"\n]*"(?:[^"\n]*"[^"\n]*")*[^"\n]*$'
 
@@ -165,8 +167,7 @@ def _confirmation(rule: Rule) -> Callable[[Record], tuple[str, ...] | None]:
     if len(rule.match) == 1 and isinstance(rule.match[0], Pattern) and not rule.unless:
         pattern = compiled(rule.match[0].regex)
         if set(rule.group_by) <= pattern.groupindex.keys():
-            numbers = tuple(pattern.groupindex[name] for name in rule.group_by)
-            return _pattern_confirmation(pattern.search, numbers)
+            return _pattern_confirmation(pattern, rule.group_by)
     match = [alternative_test(alternative) for alternative in rule.match]
     unless = [alternative_test(alternative) for alternative in rule.unless]
     names = rule.group_by
@@ -187,7 +188,7 @@ def _confirmation(rule: Rule) -> Callable[[Record], tuple[str, ...] | None]:
         for name in names:
             value = view.get(name)
             if value is None:
-                raise _LacksKey
+                raise _LacksKey(name)
             key.append(key_value(value))
         return tuple(key)
 
@@ -195,9 +196,11 @@ def _confirmation(rule: Rule) -> Callable[[Record], tuple[str, ...] | None]:
 
 
 def _pattern_confirmation(
-    search: Callable[[str], object], numbers: tuple[int, ...]
+    pattern: re.Pattern[str], names: tuple[str, ...]
 ) -> Callable[[Record], tuple[str, ...] | None]:
     """Make the test of a rule that is one regex with all of its key."""
+    search = pattern.search
+    numbers = tuple(pattern.groupindex[name] for name in names)
     if not numbers:
         return lambda line: () if search(line.text) else None
     if len(numbers) == 1:
@@ -209,7 +212,7 @@ def _pattern_confirmation(
                 return None
             value = found[number]
             if value is None:
-                raise _LacksKey
+                raise _LacksKey(names[0])
             return (value if len(value) <= LONGEST_KEY else key_value(value),)
 
         return confirm_one
@@ -220,7 +223,7 @@ def _pattern_confirmation(
             return None
         values = found.group(*numbers)
         if None in values:
-            raise _LacksKey
+            raise _LacksKey(names[values.index(None)])
         return tuple(map(key_value, values))
 
     return confirm_many
@@ -288,8 +291,12 @@ class Matcher:
         self.deadline = deadline or NoDeadline()
         self.confirmations = [_confirmation(rule) for rule in self.rules]
         self.names = [rule.name for rule in self.rules]
+        self._match_of = {rule.name: rule.match for rule in self.rules}
         self._is_multiline = source.format == "csv" and source.multiline
         self._times = TimestampReader(timezone=source.timezone, format=source.timestamp_format)
+        # In these formats a line's time can be anywhere in it.
+        is_anywhere = source.timestamp == "auto" and source.format in {"plain", "csv"}
+        self.find = self._times.find if is_anywhere else None
         self.record = record(source)
         self.other = record(source)
         self._encoding = source.encoding
@@ -427,38 +434,49 @@ class Matcher:
 
     def _verdict(self, number: int, line: Record) -> Verdict:
         rule = self.rules[number]
-        try:
-            with self.deadline:
+        with self.deadline:
+            try:
                 self.deadline.step = number
                 key = self.confirmations[number](line)
-        except Overdue:
-            return Verdict(rule.name, False, (), "undecided: its regex takes too long here")
-        except _LacksKey:
-            missing = ", ".join(rule.group_by)
-            return Verdict(rule.name, False, (), f"matches, but lacks a field of {missing}")
-        if key is not None:
-            pairs = tuple(zip(rule.group_by, key, strict=True))
-            return Verdict(rule.name, True, pairs, "matches")
-        return Verdict(rule.name, False, (), "does not match")
+                if key is not None:
+                    pairs = tuple(zip(rule.group_by, key, strict=True))
+                    return Verdict(rule.name, True, pairs, "")
+                return Verdict(rule.name, False, (), self._objection(rule, line))
+            except Overdue:
+                reason = "undecided: its regex takes too long on this line"
+            except _LacksKey as lacking:
+                reason = f'it matches, but lacks the group_by field "{lacking}"'
+            finally:
+                self.deadline.step = None
+        return Verdict(rule.name, False, (), reason)
+
+    def _objection(self, rule: Rule, line: Record) -> str:
+        """Say why a rule does not count a line."""
+        view = View(line, {})
+        if any(alternative_test(alternative)(view) is not None for alternative in rule.match):
+            return "it matches, but unless leaves it out"
+        return shortfall(rule.match, line)
 
     def highlight(self, rule: str, line: str) -> tuple[int, int]:
         """
         Find the part of a line that a rule was looking for.
 
-        Returns:
-            A slice of the line, empty if it cannot be told.
-        """
-        for alternative in self.rules[self.names.index(rule)].match:
-            span = self._span(alternative, line)
-            if span != (0, 0):
-                return span
-        return 0, 0
+        For a csv without ``columns``, its fields are taken to be those of the file last read.
 
-    def _span(self, alternative: Alternative, line: str) -> tuple[int, int]:
-        if isinstance(alternative, Pattern):
-            found = compiled(alternative.regex).search(line)
-            return found.span() if found else (0, 0)
-        return 0, 0
+        Returns:
+            A slice of the line, (0, 0) if it cannot be told.
+        """
+        one = self.other
+        one.take(line)
+        with self.deadline:
+            try:
+                self.deadline.step = 0
+                spans = [shown_in(alternative, one) for alternative in self._match_of[rule]]
+                return next((span for span in spans if span != (0, 0)), (0, 0))
+            except Overdue:
+                return 0, 0
+            finally:
+                self.deadline.step = None
 
 
 class _Pass:
@@ -469,6 +487,7 @@ class _Pass:
         self._batch = batch
         self._framing = framing
         self._now = now
+        self._latest = None if now is None else now + matcher.source.max_skew
         self._carried = len(framing.open_record)
         data = framing.open_record + batch.data if self._carried else batch.data
         # Where the data begin in the file.
@@ -516,8 +535,8 @@ class _Pass:
             framing.newest_time = max(newest, framing.newest_time or newest)
 
     def _clamped(self, time: float) -> float:
-        now = self._now
-        return now if now is not None and time > now + self._matcher.source.max_skew else time
+        now, latest = self._now, self._latest
+        return time if now is None or latest is None or time <= latest else now
 
     def _header_end(self) -> int:
         """Give the position of the first line that is a record."""
@@ -579,7 +598,7 @@ class _Pass:
             if hits is not None:
                 break
             matcher.piece = (end - start) // 2
-        if end < limit:
+        if len(hits) < MOST_HITS // 4:
             matcher.piece = min(2 * matcher.piece, LARGEST_PIECE)
         if start:
             ahead = start << matcher.shift
@@ -696,9 +715,10 @@ class _Pass:
         shift, mask, encoding = matcher.shift, matcher.mask, matcher.source.encoding
         confirmations, names = matcher.confirmations, matcher.names
         path, base, longest = self._batch.path, self._base, matcher.source.max_line
+        is_plain = matcher.source.format == "plain"
         add = self._matches.append
         self._hits += len(hits)
-        last_end = -1
+        last_end = unparsable = -1
         for hit in hits:
             end = hit >> shift
             if end != last_end:
@@ -707,32 +727,32 @@ class _Pass:
                 if spans:
                     start = spans.get(end, start)
                 raw = data[start:end]
-                if raw[-1:] == b"\r" or raw[:1] == b"\0" or len(raw) > longest:
+                if raw and (raw[-1] == CARRIAGE_RETURN or not raw[0] or len(raw) > longest):
                     raw = self._line(start, end)
                 text = raw.decode(encoding, "replace")
-                line.take(text)
-                shown = ""
-                is_unparsable = False
+                if is_plain:
+                    line.text = text
+                else:
+                    line.take(text)
+                shown = None
             number = hit & mask
             try:
                 deadline.step = hit
-                try:
-                    key = confirmations[number](line)
-                finally:
-                    deadline.step = None
+                key = confirmations[number](line)
+                deadline.step = None
             except Overdue:
+                deadline.step = key = None
                 counters.undecided += 1
-                continue
             except _LacksKey:
+                deadline.step = key = None
                 name = names[number]
                 counters.without_key[name] = counters.without_key.get(name, 0) + 1
-                key = None
-            if line.is_unparsable and not is_unparsable:
-                is_unparsable = True
+            if line.is_unparsable and end != unparsable:
+                unparsable = end
                 counters.unparsable += 1
             if key is None:
                 continue
-            if not shown:
+            if shown is None:
                 time, own_time = self._time(start, end)
                 shown = text
                 if "\ufffd" in text:
@@ -745,16 +765,18 @@ class _Pass:
         matcher, read_at = self._matcher, self._batch.read_at
         if matcher.source.timestamp == "none":
             return read_at, None
-        stamp = matcher.stamp(matcher.record, read_at)
+        if matcher.find is not None:
+            stamp = matcher.find(matcher.record.text, read_at)
+        else:
+            stamp = matcher.stamp(matcher.record, read_at)
         time = self._times.resolve(stamp, start, end + 1)
         if time is None:
             self._counters.untimed += 1
             return read_at, None
-        clamped = self._clamped(time)
-        if clamped == time:
+        if self._latest is None or time <= self._latest:
             return time, None
         self._counters.clamped += 1
-        return clamped, time
+        return self._clamped(time), time
 
     def _stamps_before(self, start: int, end: int) -> Iterator[Stamp | None]:
         """Read the times of the lines between two positions, the last line's first."""

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from alertd.core.framing import Framing
     from alertd.core.rules import Source
 
@@ -84,7 +86,7 @@ class Record(ABC):
         value = self.get(name)
         return None if value is None else number(value)
 
-    def timestamps(self) -> tuple[str, ...]:
+    def timestamps(self) -> Iterable[str]:
         """Give the fields in which the line's time is likely to stand, the likeliest first."""
         return ()
 
@@ -205,13 +207,9 @@ def learn_header(source: Source, framing: Framing, first_line: bytes) -> None:
         return
     line = trimmed(first_line.removesuffix(b"\n").removeprefix(BOM))
     names = _names(source, line)
-    if source.columns:
-        framing.header = source.columns
-        if names == source.columns:
-            framing.header_line = line
-    elif any(names):
-        framing.header = names
+    if not source.columns or names == source.columns:
         framing.header_line = line
+    framing.header = source.columns or names
 
 
 def is_header(source: Source, framing: Framing, first_line: bytes) -> bool:
@@ -223,13 +221,9 @@ def is_header(source: Source, framing: Framing, first_line: bytes) -> bool:
         framing: Of the file, updated in place.
         first_line: Trimmed.
     """
-    if source.columns:
-        framing.header = source.columns
-        return _names(source, first_line) == source.columns
-    if framing.header is None:
+    # After a truncation the header is known, and its writer may have written it again or not.
+    if framing.header is None or source.columns:
         learn_header(source, framing, first_line)
-        return framing.header is not None
-    # After a truncation: its writer may have written the header again or not.
     return first_line == framing.header_line
 
 
@@ -263,9 +257,9 @@ class JsonRecord(Record):
                 return _as_float(value)
         return super().number(name)
 
-    def timestamps(self) -> tuple[str, ...]:
+    def timestamps(self) -> Iterator[str]:
         """Give the values of the fields that usually hold a time."""
-        return tuple(value for name in TIME_FIELDS if (value := self.get(name)))
+        return (value for name in TIME_FIELDS if (value := self.get(name)))
 
     def fields(self) -> dict[str, str]:
         """Give the fields that hold no fields themselves, by their paths."""
@@ -405,9 +399,9 @@ class LogfmtRecord(Record):
         self._fields: dict[str, str] = {}
         super().__init__()
 
-    def timestamps(self) -> tuple[str, ...]:
+    def timestamps(self) -> Iterator[str]:
         """Give the values of the fields that usually hold a time."""
-        return tuple(value for name in TIME_FIELDS if (value := self.get(name)))
+        return (value for name in TIME_FIELDS if (value := self.get(name)))
 
     def fields(self) -> dict[str, str]:
         """Give the pairs."""

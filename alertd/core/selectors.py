@@ -15,6 +15,8 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+import msgspec
+
 from alertd.core.patterns import (
     LINE_END,
     LINE_START,
@@ -166,6 +168,57 @@ def _regex_test(field: str, regex: str) -> Test:
     return test
 
 
+def shortfall(selector: Selector, record: Record) -> str:
+    """Say for a person why a record is not what a selector looks for."""
+    return "; ".join(_shortfall(alternative, record) for alternative in selector)
+
+
+def _shortfall(alternative: Alternative, record: Record) -> str:
+    view = View(record, {})
+    if isinstance(alternative, Pattern):
+        return f"'{alternative.regex}' is not in it"
+    for condition in alternative.conditions:
+        if condition_test(condition)(view) is None:
+            value = view.get(condition.field)
+            if value is None:
+                return f"field {condition.field} is missing"
+            found = "its whole text" if condition.field == WHOLE_LINE else f'"{value}"'
+            return f"field {condition.field} is {found}, which is not what is asked for"
+    return "it took a regex too long"
+
+
+def shown_in(alternative: Alternative, record: Record) -> tuple[int, int]:
+    """
+    Find the part of a record's text that an alternative is about.
+
+    Returns:
+        A slice; (0, 0) if it cannot be told.
+    """
+    if isinstance(alternative, Pattern):
+        found = compiled(alternative.regex).search(record.text)
+        return found.span() if found else (0, 0)
+    for condition in alternative.conditions:
+        value = record.get(condition.field)
+        if not value or condition_test(condition)(View(record, {})) is None:
+            continue
+        if condition.operator == "contains":
+            value = str(condition.operand)
+        elif condition.operator == "regex":
+            held = compiled(str(condition.operand)).search(value)
+            value = held[0] if held else value
+        for spelling in (value, value.replace('"', '""'), _json_spelling(value)):
+            # Rather as a word of its own than as part of another.
+            literal = re.escape(spelling)
+            found = re.search(rf"(?<!\w){literal}(?!\w)|{literal}", record.text)
+            if found:
+                return found.span()
+    return 0, 0
+
+
+def _json_spelling(text: str) -> str:
+    return msgspec.json.encode(text).decode()[1:-1]
+
+
 class _Filter(NamedTuple):
     """
     Expressions of which each matching line has at least one.
@@ -291,15 +344,12 @@ class Prefilters:
     def _number(self, operand: float) -> _Filter | None:
         if not abs(operand) < 2**53:
             return None
-        digits = format(abs(operand), ".17g") if operand % 1 else str(int(abs(operand)))
-        if operand % 1:
-            digits = repr(abs(operand))
-            if "e" in digits:
-                return None
-            digits = digits.removeprefix("0")
+        digits = repr(abs(operand)).removesuffix(".0").removeprefix("0.")
+        if "e" in digits:
+            return None
         expressions = [
             spelled(digits, self._encoding),
-            r"[0-9.][eE][+\x2d]?[0-9]",
+            self._exponent(),
             # With so many digits, a number may be rounded to the operand without containing it.
             r"[0-9.]{17}",
         ]
@@ -308,6 +358,11 @@ class Prefilters:
         if self._format == "csv":
             expressions.append(self._csv_oddity())
         return _Filter(tuple(expressions), len(digits) - 2, f"the number {digits}")
+
+    def _exponent(self) -> str:
+        """Write the spellings of numbers with an exponent, and of little else."""
+        before = "" if self._format == "csv" and self._delimiter.isalnum() else _NUMBER_START
+        return before + r"[0-9.]+[eE][+\x2d]?[0-9]+" + r"[^0-9A-Za-z_\n]" * (self._format == "json")
 
     def _regex(self, field: str, regex: str) -> _Filter | None:
         plain = _PLAIN_IN[self._format] if field != WHOLE_LINE else _PLAIN_IN["plain"]
@@ -330,6 +385,8 @@ class Prefilters:
         return _Filter(tuple(expressions), len(run.text), f"the text '{run.text}'")
 
 
+# What may stand before a number; in quotes also a tab, written as an escape.
+_NUMBER_START = r"(?:^|[^0-9A-Za-z\n]|\\t)"
 _PRINTABLE = frozenset(map(chr, range(0x20, 0x7F)))
 _PLAIN_IN = {
     "plain": _PRINTABLE,

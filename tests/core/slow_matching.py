@@ -56,7 +56,11 @@ def slow_matches(content: bytes, source: Source, rules: list[Rule], read_at: flo
         for rule in rules:
             key = key_of(rule, text, fields)
             if key is not None:
-                shown = text if "\ufffd" not in text else raw.decode(source.encoding, "backslashreplace")
+                shown = (
+                    text
+                    if "\ufffd" not in text
+                    else raw.decode(source.encoding, "backslashreplace")
+                )
                 counted = previous if previous is not None else read_at
                 found.append(Found(rule.name, key, counted, offset, shown))
     return found
@@ -104,7 +108,9 @@ def records(content: bytes, source: Source) -> Iterator[tuple[int, bytes]]:
     while at < len(lines):
         count = 1
         if source.format == "csv" and source.multiline:
-            count = lines_of_record([line for _, line in lines[at : at + 101]], source)
+            count = lines_of_record(
+                [line for _, line in lines[at : at + 101]], source, is_first=at == 0
+            )
         offset, _ = lines[at]
         raw = b"\n".join(line for _, line in lines[at : at + count])
         raw = raw.removesuffix(b"\r")
@@ -115,9 +121,10 @@ def records(content: bytes, source: Source) -> Iterator[tuple[int, bytes]]:
         at += count
 
 
-def lines_of_record(lines: list[bytes], source: Source) -> int:
+def lines_of_record(lines: list[bytes], source: Source, *, is_first: bool) -> int:
     """Count the lines of the record that begins here."""
-    first = lines[0]
+    first = lines[0].removeprefix(b"\xef\xbb\xbf") if is_first else lines[0]
+    lines = [first.lstrip(b"\0"), *lines[1:]]
     if first.count(b'"') % 2 == 0 or len(first) > source.max_line:
         return 1
     for count in range(1, min(len(lines), 100) + 1):
