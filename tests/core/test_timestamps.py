@@ -485,26 +485,56 @@ def test_what_was_read_before_never_changes_an_answer(
         assert cold.read(line, reference) == warm.read(line, reference)
 
 
+def test_line_that_only_resembles_the_last_one_is_read_afresh() -> None:
+    """Each of these begins like the line before it and differs where it matters."""
+    reader = TimestampReader(timezone=UTC)
+    lines = [
+        ("2026-11-24 10:11:12.123 x", REFERENCE, NOON + 0.123),
+        ("2026-11-24 10:61:12.123 x", REFERENCE, None),
+        ("2026-11-24 10:11:61.123 x", REFERENCE, None),
+        ("2026-11-24 10:11:60.123 x", REFERENCE, NOON + 47.123),
+        ("2026-11-24 10:11:12:123 x", REFERENCE, NOON),
+        ("2026-11-24 10:11:12.1²3 x", REFERENCE, NOON + 0.1),
+        ("2026-11-24 10:11:12.12", REFERENCE, NOON + 0.12),
+        ("2026-11-24 10:11:12", REFERENCE, NOON),
+        ("2026-11-24 10:11:12.123Z x", REFERENCE, NOON + 0.123),
+        ("2026-11-24 10:11:12.123Zx", REFERENCE, NOON),
+        ("[2026-11-24 10:11:12] x", REFERENCE, NOON),
+        ("x" * 1030 + "[2026-11-24 10:11:12] x", REFERENCE, None),
+        ("host 2026-11-24 10:11:12 x", REFERENCE, NOON),
+        ("post 2026-11-24 10:11:12 x", REFERENCE, NOON),
+        ("Nov 24 10:11:12 x", REFERENCE, NOON),
+        ("Nov 24 10:11:12 x", REFERENCE - 2 * DAY, NOON - 365 * DAY),
+        ("Nov 24 10:11:12 x", REFERENCE + 365 * DAY, NOON + 365 * DAY),
+        ("Nov 24 10:11:12 2005", REFERENCE, unix(2005, 11, 24, 10, 11, 12)),
+        ("1490349000 x", REFERENCE, 1490349000.0),
+        ("1490349001 x", REFERENCE, 1490349001.0),
+        ("9490349001 x", REFERENCE, None),
+        ("1490349001x", REFERENCE, None),
+    ]
+
+    for line, reference, expected in lines:
+        stamp = reader.find(line, reference)
+        assert expected == (None if stamp is None else stamp.time), line
+
+
 def test_memory_of_a_reader_is_bounded() -> None:
     """Whatever the lines, a reader remembers a bounded number of hours, endings and shapes."""
     reader = TimestampReader(timezone=BERLIN)
     start = unix(1980, 1, 1)
     for index in range(9000):
-        moment = datetime.fromtimestamp(start + index * HOUR, BERLIN)
-        prefix = "abcdefgh"[index % 8] * (index % 7)
-        line = f"{prefix}|{moment:%Y-%m-%d %H:%M:%S} +{index % 1400:04}"
+        moment = datetime.fromtimestamp(start + index * HOUR, UTC)
+        zone = f"+{index % 14:02}{index % 60:02}" if index % 2 else "Z"
+        line = f"{'ab'[index % 2]} {moment:%Y-%m-%d %H:%M:%S} {zone}, {index}"
 
-        assert reader.find(line, REFERENCE) == TimestampReader(timezone=BERLIN).find(
-            line, REFERENCE
-        )
+        assert found(line, REFERENCE, BERLIN) == reader.find(line, REFERENCE).time  # type: ignore[union-attr]
+        assert reader.find(f"{moment:%Y-%m-%d %H:%M:%S}", REFERENCE) is not None
 
     assert len(reader._lanes) <= 4
-    assert all(
-        len(remembered) <= 2049
-        for lane in reader._lanes
-        for remembered in (lane._hours, lane._tails, *lane._hours.values())
-    )
     assert len(reader._instants._offsets) <= 4096
+    for lane in reader._lanes:
+        assert max(len(lane._hours), len(lane._pairs), len(lane._tails)) <= 2049
+        assert all(len(hours) <= 2049 for hours in lane._hours.values())
 
 
 @pytest.mark.parametrize(

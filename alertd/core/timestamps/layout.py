@@ -61,6 +61,7 @@ _MEANINGS = {"B": "b", "h": "b", "e": "d", "k": "H", "l": "I", "A": "a", "y": "Y
 _DIRECTIVE = re.compile(r"%(.?)|(\s+)|([^%\s]+)", re.DOTALL)
 _SHORTHAND = re.compile(r"%.", re.DOTALL)
 _REMEMBERED = 1024
+_SEARCHED_TO_END = SEARCHED + 256
 _NEEDS = {
     "M": ("H", "I"),
     "S": ("M",),
@@ -96,16 +97,13 @@ class Layout:
 
     def find(self, text: str, reference: float) -> Stamp | None:
         """Find the first timestamp in a line that is one."""
-        start = 0
-        # Not `finditer`: a match that is no date may overlap one that is.
-        while start <= SEARCHED:
-            match = self._anywhere.search(text, start, SEARCHED + 256)
-            if match is None or match.start() > SEARCHED:
-                return None
+        match = self._anywhere.search(text, 0, _SEARCHED_TO_END)
+        while match is not None and match.start() <= SEARCHED:
             stamp = self._stamp(match, reference)
             if stamp is not None:
                 return stamp
-            start = match.start() + 1
+            # What is no date may overlap one that is.
+            match = self._anywhere.search(text, match.start() + 1, _SEARCHED_TO_END)
         return None
 
     def read(self, text: str, reference: float) -> Stamp | None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from sys import maxsize
 from typing import TYPE_CHECKING, NamedTuple
 
 from alertd.core.timestamps.forms import (
@@ -238,8 +239,9 @@ class _Lane:
         self._hours: dict[str, dict[str, Hour]] = {}
         self._pairs: dict[str, dict[str, Hour]] = {}
         self._tails: dict[str, dict[str, Hour]] = {}
-        self.find = _finder(shape, self._pairs, self._tails)
-        self.read = _whole_reader(shape, self._hours)
+        self.find = _finder(shape, shape.form.reach, self._pairs, self._tails)
+        # In a value that is nothing but a timestamp, all that follows the time belongs to it.
+        self.read = _finder(shape, maxsize, {}, self._hours)
 
     def learn(self, found: Found, hour: Hour) -> None:
         """Remember an hour, and what followed the timestamp that told it."""
@@ -268,10 +270,6 @@ def _decides(pair: str, form: Form) -> bool:
     return first not in _CONTINUES
 
 
-# The two functions below are closures, not methods, and say the same thing twice: they run once
-# for every hit, and looking up attributes and calling each other would double what they cost.
-
-
 def _remember_clock(clock: str, clocks: dict[str, float]) -> float | None:
     """Read minutes and seconds as seconds of an hour; there are too few to need a bound."""
     match = _CLOCK.fullmatch(clock)
@@ -281,16 +279,30 @@ def _remember_clock(clock: str, clocks: dict[str, float]) -> float | None:
     return seconds
 
 
-def _finder(  # noqa: C901 - see above
-    shape: _Shape, pairs: dict[str, dict[str, Hour]], tails: dict[str, dict[str, Hour]]
+def _finder(  # noqa: C901 - one straight line of slices and look-ups
+    shape: _Shape,
+    reach: int,
+    pairs: dict[str, dict[str, Hour]],
+    tails: dict[str, dict[str, Hour]],
 ) -> Callable[[str, float], Stamp | None]:
-    prefix, reach, fraction = shape.prefix, shape.form.reach, shape.fraction
+    """
+    Make the function that runs once for every hit.
+
+    It is a closure, and calls nothing, because attributes and calls would double what it costs.
+
+    Args:
+        shape: What timestamps look like.
+        reach: Characters after the time by which ``tails`` is looked up.
+        pairs: Hours by the two characters that follow the time.
+        tails: Hours by the ``reach`` characters that do.
+    """
+    prefix, fraction = shape.prefix, shape.fraction
     to_minute, to_second, to_end = shape.offsets
     opening = _opening(shape.opener) if shape.opener else None
     clocks: dict[str, float] = {}
     fixed_start = len(prefix)
 
-    def find(text: str, reference: float) -> Stamp | None:  # noqa: C901, PLR0911 - see above
+    def find(text: str, reference: float) -> Stamp | None:  # noqa: C901, PLR0911 - likewise
         start = fixed_start
         if opening is not None:
             opened = opening.match(text)
@@ -303,6 +315,7 @@ def _finder(  # noqa: C901 - see above
             return None
         end = start + to_end
         minute = start + to_minute
+        # Entries are never empty.
         hours = pairs.get(text[end : end + 2]) or tails.get(text[end : end + reach])
         if hours is None:
             return None
@@ -328,36 +341,3 @@ def _finder(  # noqa: C901 - see above
         return _stamp((beginning + seconds, None))
 
     return find
-
-
-def _whole_reader(
-    shape: _Shape, hours_by_rest: dict[str, dict[str, Hour]]
-) -> Callable[[str, float], Stamp | None]:
-    fraction, (minute, second, end) = shape.fraction, shape.offsets
-    clocks: dict[str, float] = {}
-
-    def read(text: str, reference: float) -> Stamp | None:  # noqa: PLR0911 - see above
-        hours = hours_by_rest.get(text[end:])
-        if hours is None:
-            return None
-        hour = hours.get(text[:minute])
-        if hour is None:
-            return None
-        clock = text[minute:second]
-        seconds = clocks.get(clock) or _remember_clock(clock, clocks)
-        if seconds is None:
-            return None
-        beginning, earliest, latest = hour
-        if not earliest <= reference < latest:
-            return None
-        if fraction:
-            digits = text[second + 1 : end]
-            if text[second : second + 1] not in ".," or not (
-                digits.isdecimal() and digits.isascii()
-            ):
-                return None
-            # Where the text ends early there are fewer digits than usual.
-            return _stamp((beginning + seconds + int(digits) / _SCALES[len(digits)], None))
-        return _stamp((beginning + seconds, None))
-
-    return read
