@@ -131,6 +131,8 @@ class Placement:
         """Positions whose file is to be found again."""
         self._moved: set[tuple[str, str]] = set()
         """Source and home of files that lost their name, or their content, in this scan."""
+        self._truncated: set[FollowedFile] = set()
+        """Files that were emptied since the last scan."""
         self._by_target: dict[tuple[str, str], FollowedFile] = {}
         """By source and name, symbolic links followed."""
         self._rotations: dict[str, list[str]] = {}
@@ -138,6 +140,9 @@ class Placement:
         self._sizes_at_first: dict[tuple[str, str], int] = {}
         """Files that were there, unreadable, when their glob was first used."""
         self._is_unfinished = False
+        """Something was about to change: look again soon."""
+        self._is_postponed = False
+        """A batch was being evaluated: look again, as if this look had not been."""
 
     async def settle(self, sources: Sequence[Source], survey: Survey, view: View) -> bool:
         """
@@ -147,7 +152,10 @@ class Placement:
             Whether another look is needed soon, because something was about to change.
         """
         self._is_unfinished = False
-        self._moved = set()
+        if not self._is_postponed:
+            self._moved = set()
+            self._truncated = set()
+        self._is_postponed = False
         for source in sources:
             self._locate(source, view)
         for file in [file for file in self._roster if file.is_suspect]:
@@ -162,6 +170,8 @@ class Placement:
         for source in sources:
             await self._settle_source(source, survey, view)
         await self._settle_copies()
+        if self._is_postponed:
+            return True
         for file in self._roster:
             file.was_empty = file.offset == 0
         self._seen = await away(self._rotated_siblings, view)
@@ -330,6 +340,7 @@ class Placement:
             )
         file.rank = self._roster.rank_after(file)
         file.restart()
+        self._truncated.add(file)
         # Emptied twice since we looked: the younger copy holds only what we have not seen.
         self._moved.add((file.source, file.home))
 
@@ -657,6 +668,18 @@ class Placement:
             if (inode := listing.names[other].inode) not in inodes
             and (listing.device, inode) not in followed
         ]
+        if names:
+            # They may be copies of a file that has been truncated since.
+            for file in self._roster.at_home(source.name, home).copy():
+                if file.is_held and not file.is_rotated:
+                    self._is_postponed = True
+                    return
+                await self.verify(file, view)
+            names = [
+                other
+                for other in names
+                if (listing.device, listing.names[other].inode) not in followed
+            ]
         for other, content in zip(
             names,
             await away(_open_all, [_join(directory, other) for other in names]),
@@ -675,8 +698,22 @@ class Placement:
                 continue
             path = _join(directory, other)
             between[other] = Fresh(path, path, (), key, content, status.st_size, status.st_mtime_ns)
-        order = oldest_first([(other, one.mtime_ns) for other, one in between.items()])
-        for other in order:
+        # Among them belong files that have been emptied, after or before these were made.
+        changed = {
+            os.path.basename(file.path): file
+            for file in self._roster.at_home(source.name, home)
+            if file.is_rotated and (file.was_empty or file in self._truncated)
+        }
+        dates = {file: self._mtime(file) for file in changed.values()}
+        order = oldest_first(
+            [(other, one.mtime_ns) for other, one in between.items()]
+            + [(other, dates[file]) for other, file in changed.items() if other not in between]
+        )
+        for other in order if between else ():
+            if other not in between:
+                changed[other].rank = self._roster.next_rank()
+                self._roster.touch(changed[other])
+                continue
             one = between[other]
             original = await self._original_of(source, one)
             if one in fresh:
@@ -688,8 +725,13 @@ class Placement:
                 file.size = 1
             log.info("rotated file found", source=source.name, path=home, rotated=one.path)
         for file in self._roster.at_home(source.name, home):
-            if order and not file.is_rotated:
+            if between and not file.is_rotated:
                 file.rank = self._roster.next_rank()
+                self._roster.touch(file)
+
+    @staticmethod
+    def _mtime(file: FollowedFile) -> int:
+        return file.mtime_ns if file.content is None else file.content.status().st_mtime_ns
 
     def _is_between(
         self,

@@ -447,11 +447,11 @@ class Tailer:
             and status.st_size <= max(file.checked, file.offset)
         ):
             # Shorter, or written to without having grown: it may be another content now.
+            file.peak = max(file.peak, file.size)
             self._doubt(file)
         if status.st_size > file.size:
             file.is_closed = file.is_final = False
         file.size = status.st_size
-        file.peak = max(file.peak, file.size)
         file.mtime_ns = status.st_mtime_ns
         if file.is_behind:
             self._roster.behind[file] = None
