@@ -101,7 +101,7 @@ class ControlServer:
             return
         self._server.close()
         self._server = None
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # what stays behind is replaced at the next start
             (self._directory / SOCKET_NAME).unlink()
         for connection in self._connections:
             connection.cancel()
@@ -174,8 +174,7 @@ def request(directory: Path, command: str, timeout: float = 10.0) -> dict[str, o
     deadline = time.monotonic() + timeout
     try:
         with _connected(directory, deadline) as connection:
-            connection.sendall(json.dumps({"command": command}).encode() + b"\n")
-            received = _read_all(connection, deadline)
+            received = _exchanged(connection, command, deadline)
     except PermissionError:
         raise ControlError(
             f"this user may not talk to the alertd that uses {directory}; "
@@ -301,17 +300,18 @@ def _connected(directory: Path, deadline: float) -> Iterator[socket.socket]:
         yield connection
 
 
-def _read_all(connection: socket.socket, deadline: float) -> bytes:
+def _exchanged(connection: socket.socket, command: str, deadline: float) -> bytes:
     received = bytearray()
-    while len(received) <= _MAX_ANSWER_BYTES:
-        connection.settimeout(_remaining(deadline))
-        try:
+    try:
+        connection.sendall(json.dumps({"command": command}).encode() + b"\n")
+        while len(received) <= _MAX_ANSWER_BYTES:
+            connection.settimeout(_remaining(deadline))
             chunk = connection.recv(65536)
-        except ConnectionResetError:
-            chunk = b""
-        if not chunk:
-            break
-        received += chunk
+            if not chunk:
+                break
+            received += chunk
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # the daemon went away; what came before that tells whether it had answered
     return bytes(received)
 
 

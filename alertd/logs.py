@@ -149,11 +149,15 @@ class _Libraries(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         level = max((n for n in _LEVELS.values() if n <= record.levelno), default=logging.DEBUG)
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError):  # its arguments do not fit; no reason for us to fail
+            message = str(record.msg)
         log.log(
             level,
             "library reported",
             library=record.name,
-            message=record.getMessage(),
+            message=message,
             exc_info=record.exc_info,
         )
 

@@ -400,6 +400,22 @@ def test_stranger_on_the_socket_is_recognised(tmp_path: Path, answer: bytes) -> 
     assert os.EX_PROTOCOL == raised.value.exit_code
 
 
+def test_daemon_that_hangs_up_is_not_a_broken_one(tmp_path: Path) -> None:
+    """It may have died between the question and the answer."""
+
+    async def run() -> None:
+        async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.transport.abort()
+
+        async with await asyncio.start_unix_server(hang_up, tmp_path / "control.sock"):
+            await ask(tmp_path, "status")
+
+    with pytest.raises(ControlError, match="closed the connection before it answered") as raised:
+        asyncio.run(run())
+
+    assert os.EX_TEMPFAIL == raised.value.exit_code
+
+
 def test_closing_what_was_never_started(tmp_path: Path) -> None:
     """The daemon's way out does not depend on how far it got."""
     asyncio.run(ControlServer(tmp_path, {}).close())

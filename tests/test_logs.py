@@ -265,6 +265,15 @@ def test_libraries_are_heard_from_warning_on(reader: Reader) -> None:
     )
 
 
+def test_library_that_logs_nonsense_is_heard_too(reader: Reader) -> None:
+    """Its mistake must not become an exception in the middle of its work."""
+    logs.configure(descriptor=reader.descriptor, environ={})
+
+    logging.getLogger("some.library").warning("%d files", "three")
+
+    assert reader.text().endswith('library=some.library message="%d files"\n')
+
+
 def test_long_value_is_cut(reader: Reader) -> None:
     logs.configure(descriptor=reader.descriptor, environ={})
 
