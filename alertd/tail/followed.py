@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from alertd.tail.content import COMPRESSED
 from alertd.tail.identity import WITNESS, FileKey, StoredFile, digest
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class FollowedFile:
         "framing",
         "home",
         "id",
+        "is_archive",
         "is_closed",
         "is_deleted",
         "is_final",
@@ -104,6 +106,7 @@ class FollowedFile:
         self.copy_of: FollowedFile | None = None
         """A file that still holds all that this one holds: nothing is read here while it does."""
         self.problem: str | None = None
+        self.is_archive = path.endswith(COMPRESSED)
         self.is_wanted = True
         self.is_rotated = False
         self.is_deleted = False

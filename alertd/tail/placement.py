@@ -202,7 +202,8 @@ class Placement:
         found = view.found.get(source.name, {})
         names: dict[tuple[int, int], list[str]] = {}
         for path, one in found.items():
-            names.setdefault((one.status.st_dev, one.status.st_ino), []).append(path)
+            if not path.endswith(COMPRESSED):
+                names.setdefault((one.status.st_dev, one.status.st_ino), []).append(path)
         for file in list(self._roster.of(source.name).values()):
             paths = names.get(file.inode)
             was_rotated = file.is_rotated
@@ -264,7 +265,7 @@ class Placement:
         content = self._open_file(file)
         if content is None:
             return
-        if isinstance(content, Archive):
+        if file.is_archive:
             file.is_suspect = False  # nobody writes to it
             return
         seen = Witness(file.offset, file.head, digest(file.tail))
@@ -309,7 +310,7 @@ class Placement:
             known.rank = file.rank
             known.is_skipping = file.is_skipping
             known.size = known.peak = max(status.st_size, seen.offset + 1)
-            if not isinstance(content, Archive):
+            if not known.is_archive:
                 known.size = known.peak = status.st_size
                 rest = file.peak - status.st_size
             else:
@@ -400,7 +401,9 @@ class Placement:
             for file in list(self._roster.of(source.name).values()):
                 if file.is_deleted and not file.is_held:
                     await self._hand_over(source, file, fresh)
-            await self._recheck(source, fresh, view)
+            if not await self._recheck(source, fresh, view):
+                self._is_postponed = True
+                return
             self._leave_out_followed(source, fresh)
             homes = {home for name, home in self._moved if name == source.name}
             homes.update(one.path for one in fresh if self._roster.at_home(source.name, one.path))
@@ -523,6 +526,7 @@ class Placement:
         head, tail = await away(witness, file.content, stored.offset)
         file.place(stored.offset, head, tail)
         file.is_skipping = stored.is_skipping
+        file.was_empty = stored.offset == 0
         if head != stored.head or digest(tail) != stored.marker:
             size, file.peak = file.size, max(stored.size, file.size)
             seen = Witness(stored.offset, stored.head, stored.marker)
@@ -628,11 +632,17 @@ class Placement:
     async def _is_same(one: Fresh, seen: Witness) -> bool:
         return 0 < seen.offset <= one.size and await away(holds, one.content, *seen)
 
-    async def _recheck(self, source: Source, fresh: list[Fresh], view: View) -> None:
-        """Look again at the files that new ones might be copies of: they may be truncated by now."""
+    async def _recheck(self, source: Source, fresh: list[Fresh], view: View) -> bool:
+        """
+        Look again at the files that new ones might be copies of: they may be truncated by now.
+
+        Returns:
+            Whether that was possible: a batch of one may be being evaluated.
+        """
         doubtful = {file: None for one in fresh for file in self._originals(source, one.path)}
         for file in doubtful:
             await self.verify(file, view)
+        return not any(file.is_held for file in doubtful)
 
     def _originals(self, source: Source, path: str) -> list[FollowedFile]:
         """Find the files that ``path`` looks like a copy of, by its name."""
@@ -653,6 +663,13 @@ class Placement:
         if listing is None or (self._seen is None and since is None):
             return
         last = max(older, key=lambda file: file.rank, default=None)
+        if self._seen is None:
+            for file in self._roster.at_home(source.name, home):
+                if file.is_rotated or file in self._truncated:
+                    continue
+                if file.offset:
+                    return  # it is where it was, and so nothing came after it
+                last = None
         between = {
             os.path.basename(one.path): one
             for one in fresh
@@ -670,7 +687,7 @@ class Placement:
         if names:
             # They may be copies of a file that has been truncated since.
             for file in self._roster.at_home(source.name, home).copy():
-                if file.is_held and not file.is_rotated:
+                if file.is_held:
                     self._is_postponed = True
                     return
                 await self.verify(file, view)

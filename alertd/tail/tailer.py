@@ -24,7 +24,7 @@ import structlog
 
 from alertd.core.events import Batch
 from alertd.tail.away import away, read_into
-from alertd.tail.content import Archive, Content, NotRegularError, open_content
+from alertd.tail.content import Content, NotRegularError, open_content
 from alertd.tail.hints import Hints
 from alertd.tail.placement import Placement
 from alertd.tail.roster import Roster
@@ -306,7 +306,7 @@ class Tailer:
             moved.
         """
         end = file.offset + len(data)
-        if isinstance(content, Archive):
+        if file.is_archive:
             file.size = max(file.size, end + 1) if is_full else end
         elif not is_full:
             file.size = max(end, content.status().st_size)
@@ -432,7 +432,7 @@ class Tailer:
             file.problem = None
             if status is None or is_switched:
                 self._scan_wanted.set()
-            if status is not None and not isinstance(file.content, Archive):
+            if status is not None and not file.is_archive:
                 self._see(file, status, now)
 
     def _see(self, file: FollowedFile, status: os.stat_result, now: float) -> None:
@@ -472,7 +472,7 @@ class Tailer:
                 self._scan_wanted.set()
                 continue
             for file in files:
-                if isinstance(file.content, Archive):
+                if file.is_archive:
                     continue
                 self._see(file, status, now)
 
@@ -503,7 +503,7 @@ class Tailer:
                 or file.problem is not None
             ):
                 continue
-            grace = 0.0 if isinstance(file.content, Archive) else self._rotate_grace
+            grace = 0.0 if file.is_archive else self._rotate_grace
             if now - file.changed_at >= grace:
                 self._finish(file)
 
@@ -586,7 +586,7 @@ class Tailer:
             for file in sorted(files, key=lambda file: file.rank)[:-_ROTATED_OPEN]:
                 if file.is_deleted:
                     self._finish(file)
-                elif not isinstance(file.content, Archive):
+                elif not file.is_archive:
                     self._shut(file)
 
 
