@@ -269,9 +269,11 @@ def test_library_that_logs_nonsense_is_heard_too(reader: Reader) -> None:
     """Its mistake must not become an exception in the middle of its work."""
     logs.configure(descriptor=reader.descriptor, environ={})
 
-    logging.getLogger("some.library").warning("%d files", "three")
+    (handler,) = (h for h in logging.getLogger().handlers if isinstance(h, logs._Libraries))
+    # By hand, because a handler of pytest's would raise.
+    handler.handle(logging.makeLogRecord({"name": "some.library", "msg": "%d", "args": ("x",)}))
 
-    assert reader.text().endswith('library=some.library message="%d files"\n')
+    assert reader.text().endswith("library=some.library message=%d\n")
 
 
 def test_long_value_is_cut(reader: Reader) -> None:
