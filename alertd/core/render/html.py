@@ -68,12 +68,26 @@ def html_part(story: Story) -> str:
 
 
 def list_page(
-    title: str, severity: str, rest: str, lines: Sequence[str], table: Sequence[Sequence[str]]
+    title: str,
+    severity: str,
+    rest: str,
+    paragraphs: Sequence[str],
+    entries: Sequence[tuple[str, str]],
 ) -> str:
-    """Lay out a few lines, and perhaps a table, as one self-contained HTML document."""
-    rows = [_banner(severity, title, rest), _row("".join(map(_paragraph, lines)), bottom=20)]
-    if table:
-        rows.append(_row(_table(table), bottom=20))
+    """
+    Lay out a few paragraphs, and perhaps a list, as one self-contained HTML document.
+
+    Each entry is two lines, what and when, because six columns do not fit a phone.
+    """
+    text = "".join(_paragraph(line, "padding-bottom:6px") for line in paragraphs)
+    rows = [_banner(severity, title, rest), _row(text, bottom=14)]
+    if entries:
+        items = "".join(
+            f'<div style="border-top:1px solid #8a939c;padding:7px 0">{_paragraph(what)}'
+            f"{_small(details)}</div>"
+            for what, details in entries
+        )
+        rows.append(_row(items, bottom=14))
     return _page(title, "\n".join(rows))
 
 
@@ -206,14 +220,4 @@ def _excerpt(excerpt: Excerpt | str) -> str:
         f"padding:8px 10px;margin:2px 0 10px;font-size:12px;line-height:17px;{_MONO};"
         f'white-space:pre-wrap;word-break:break-word;overflow-wrap:anywhere">'
         f"{escape(excerpt.before)}{mark}{escape(excerpt.after)}</div>"
-    )
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    # A row is a paragraph, because six columns do not fit a phone.
-    return "".join(
-        '<div class="ink" style="font-size:13px;line-height:19px;color:#1d2126;padding:5px 0;'
-        'border-top:1px solid #d9dde1;word-break:break-word">'
-        f"{escape('  '.join(row))}</div>"
-        for row in rows
     )

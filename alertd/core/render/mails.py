@@ -31,7 +31,15 @@ MAX_BYTES = 65_536
 """Of a mail about one alert, headers and all."""
 _LINE_LIMITS = (1_000, 300, 80)
 """Characters shown of a log line: fewer if the mail would become too large."""
-_SEVERITIES = ("critical", "warning", "info")
+_SEVERITIES = ("critical", "warning")
+_WHY: dict[Reason, str] = {
+    "catching up": "while alertd was not reading",
+    "digest": "beyond the mails of an hour",
+}
+_BECAUSE: dict[Reason, str] = {
+    "catching up": "alertd read these lines late, so their alerts come in one mail.",
+    "digest": "There were more than max_per_hour allows mails, so these come in one.",
+}
 _MANY = 100
 """Alerts from which on a joined mail is plain text only: nobody scrolls such a table."""
 
@@ -108,77 +116,59 @@ def render_joined(
         recipients: Who gets it.
 
     Returns:
-        A mail of some 100 bytes an alert.  Its Message-ID depends on the ids alone.
+        A mail of some 100 bytes an alert.  Its Message-ID depends on the ids alone.  This function
+        does not raise: if the alerts cannot be laid out, their rules, numbers and ids remain.
     """
     ordered = sorted(notices, key=lambda notice: (notice.alert.time, notice.alert.id))
-    machine = label(host, 60)
-    why = {
-        "catching up": "while alertd was not reading",
-        "digest": "beyond the mails of an hour",
-    }[reason]
-    what = f"{plural(len(ordered), 'alert')} {why}"
     rules = Counter(notice.alert.rule for notice in ordered)
-    first_rule = label(rules.most_common(1)[0][0], 60)
+    machine = label(host, 60)
+    what = f"{plural(len(ordered), 'alert')} {_WHY[reason]}"
+    busiest = label(rules.most_common(1)[0][0], 60)
     others = f" and {plural(len(rules) - 1, 'other rule')}" if len(rules) > 1 else ""
-    subject = shortened(f"{first_rule}{others}: {what} on {machine}", SUBJECT_LENGTH)
-    severity = min(
-        (notice.severity for notice in ordered),
-        key=lambda name: _SEVERITIES.index(name) if name in _SEVERITIES else len(_SEVERITIES),
-    )
-    totals = list(_totals(ordered, rules))
-    span = (
-        f"From {moment(ordered[0].alert.time, timezone)}"
-        f" to {moment(ordered[-1].alert.time, timezone)}."
-    )
-    text = "\n".join(
-        [
-            f"{what} on {machine}",
-            "",
-            span,
-            "",
-            *(f"{name}: {numbers}" for name, numbers in totals),
-            *_advice(ordered),
-            "",
-            f"Every alert, oldest first, in {zone_name(ordered[0].alert.time, timezone)}:",
-            "time, rule, key, events in the window, (events since that key's last alert), id",
-            "",
-            *("  ".join(row) for row in _rows(ordered, timezone)),
-            "",
-        ]
-    )
     headers = _headers(
         sender=sender,
         recipients=recipients,
-        subject=subject,
+        subject=shortened(f"{busiest}{others}: {what} on {machine}", SUBJECT_LENGTH),
         date=mail_date(sent_at, timezone),
         id=_digest(sorted(notice.alert.id for notice in ordered)),
         thread=_digest([reason]),
         rule=ordered[0].alert.rule if len(rules) == 1 else "joined",
         host=host,
     )
-    page = None
-    if len(ordered) <= _MANY:
-        lines = [span, *(f"{name}: {numbers}" for name, numbers in totals), *_advice(ordered)]
-        page = html.list_page(
-            what, severity, f"on {machine}", lines, list(_rows(ordered, timezone))
-        )
+    try:
+        summary = list(_summary(ordered, rules, reason, timezone))
+        rows = list(_rows(ordered, timezone))
+        text = _joined_text(f"{what} on {machine}", summary, rows)
+        page = None
+        if len(ordered) <= _MANY:
+            entries = [
+                (f"{rule}: {key}", f"{time}, {count} events {since_last}, {id_}")
+                for time, rule, key, count, since_last, id_ in rows
+            ]
+            page = html.list_page(what, _worst(ordered), f"on {machine}", summary, entries)
+    except Exception as error:  # noqa: BLE001 - as in render_alert
+        text, page = _joined_fallback(ordered, error), None
     return build(headers, recipients, text=text, html=page)
 
 
-def _totals(ordered: Iterable[Notice], rules: Counter[str]) -> Iterable[tuple[str, str]]:
+def _summary(
+    ordered: Sequence[Notice], rules: Counter[str], reason: Reason, timezone: tzinfo
+) -> Iterable[str]:
+    first, last = ordered[0].alert.time, ordered[-1].alert.time
+    yield f"From {moment(first, timezone)} to {moment(last, timezone)}. {_BECAUSE[reason]}"
     events: Counter[str] = Counter()
     for notice in ordered:
         events[notice.alert.rule] += notice.alert.since_last
     for rule, alerts in rules.most_common():
-        yield label(rule, 60), f"{plural(alerts, 'alert')}, {plural(events[rule], 'event')}"
-
-
-def _advice(ordered: Iterable[Notice]) -> list[str]:
+        yield f"{label(rule, 60)}: {plural(alerts, 'alert')}, {plural(events[rule], 'event')}"
     advice = {notice.alert.rule: notice.description for notice in ordered if notice.description}
-    return [
-        f"{label(rule, 60)}, what to do: {visible(' '.join(shortened(text, 1_000).split()))}"
-        for rule, text in advice.items()
-    ]
+    for rule, description in advice.items():
+        paragraph = " ".join(shortened(description, 1_000).split())
+        yield f"{label(rule, 60)}, what to do: {visible(paragraph)}"
+    yield (
+        f"Every alert, oldest first, in {zone_name(first, timezone)}:"
+        " time, rule, key, events in its window (since its key's last alert), id"
+    )
 
 
 def _rows(ordered: Sequence[Notice], timezone: tzinfo) -> Iterable[tuple[str, ...]]:
@@ -193,6 +183,25 @@ def _rows(ordered: Sequence[Notice], timezone: tzinfo) -> Iterable[tuple[str, ..
             f"({alert.since_last:,})",
             label(alert.id, 60),
         )
+
+
+def _joined_text(headline: str, summary: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [headline, *(f"\n{paragraph}" for paragraph in summary), ""]
+    return "\n".join([*lines, *("  ".join(row) for row in rows), ""])
+
+
+def _joined_fallback(ordered: Iterable[Notice], error: Exception) -> str:
+    lines = ["These alerts could not be laid out:", _ascii(repr(error), 500), ""]
+    for notice in ordered:
+        alert = notice.alert
+        names = f"{_ascii(alert.rule, 60)}  {_ascii(alert.id, 60)}"
+        lines.append(f"{alert.time}  {alert.count}  ({alert.since_last})  {names}")
+    return "\n".join([*lines, ""])
+
+
+def _worst(ordered: Iterable[Notice]) -> str:
+    names = {notice.severity for notice in ordered}
+    return next((name for name in _SEVERITIES if name in names), "info")
 
 
 def render_test(
