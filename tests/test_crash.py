@@ -94,7 +94,9 @@ def test_no_alert_is_lost_by_twenty_kills(tmp_path: Path) -> None:
         writer.end()
         daemon.wait_until_read(*(path for path in [log] if path.exists()))
 
-        rung = sorted({int(str(mail["Subject"]).split("number ")[1].split()[0]) for mail in box.mails})
+        rung = sorted(
+            {int(str(mail["Subject"]).split("number ")[1].split()[0]) for mail in box.mails}
+        )
         copies: dict[str, set[bytes]] = {}
         for mail, sent in zip(box.mails, box.bytes, strict=True):
             copies.setdefault(str(mail["Message-ID"]), set()).add(sent)

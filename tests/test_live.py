@@ -140,9 +140,7 @@ def test_a_restart_is_invisible(daemon: Alertd, box: Mailbox, logs: Path) -> Non
     assert 1 == len(box.mails)
 
 
-def test_a_line_counts_when_its_newline_is_there(
-    daemon: Alertd, box: Mailbox, logs: Path
-) -> None:
+def test_a_line_counts_when_its_newline_is_there(daemon: Alertd, box: Mailbox, logs: Path) -> None:
     """Torture L2: also when alertd is killed between its halves."""
     log = logs / "app.csv"
     append(log, HEADER)

@@ -1,7 +1,8 @@
 """
 One set of alerts: counted by brute force, replayed from one file or many, live and crashed.
 
-This is alertd's defining property; see also ``core/test_ordering.py`` and ``tail/test_programs.py``.
+This is alertd's defining property; see also ``core/test_ordering.py`` and
+``tail/test_programs.py``.
 """
 
 from __future__ import annotations
@@ -141,9 +142,7 @@ def test_an_alert_says_where_its_line_stands(directory: Path) -> None:
 
 @pytest.mark.parametrize("format_", FORMATS)
 @pytest.mark.timeout(120)
-def test_live_with_a_crash_gives_the_alerts_of_a_replay(
-    directory: Path, format_: str
-) -> None:
+def test_live_with_a_crash_gives_the_alerts_of_a_replay(directory: Path, format_: str) -> None:
     """Appended in pieces of random size, a kill -9 in the middle: the same alerts, the same ids."""
     chance = random.Random(format_)
     question = Question(more_than=2, within_ms=600_000, cooldown_ms=30_000, is_grouped=True)

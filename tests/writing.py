@@ -1,6 +1,4 @@
-"""
-Logs of random events, in every format, and the alerts that brute force finds in them.
-"""
+"""Logs of random events, in every format, and the alerts that brute force finds in them."""
 
 from __future__ import annotations
 
@@ -81,7 +79,9 @@ def events(chance: random.Random, count: int, format_: str) -> list[Event]:
                 micros,
                 chance.choice(SEVERITIES),
                 chance.choice(keys),
-                chance.choice(("", "plain", 'quo"ted', "com,ma", "ü \U0001f642", "Fatal", "\\u0046")),
+                chance.choice(
+                    ("", "plain", 'quo"ted', "com,ma", "ü \U0001f642", "Fatal", "\\u0046")
+                ),
             )
         )
     return made
@@ -114,7 +114,8 @@ def line(event: Event, format_: str, chance: random.Random) -> str:
             return text.replace("Fatal", chance.choice(("Fatal", "\\u0046atal")))
         case "syslog":
             stamp = f"{when:%b} {when.day:2} {when:%H:%M:%S}"
-            return f"{stamp} db-1 app[{chance.randrange(9999)}]: {event.severity} {event.key} {event.noise}"
+            said = f"{event.severity} {event.key} {event.noise}"
+            return f"{stamp} db-1 app[{chance.randrange(9999)}]: {said}"
         case _:
             return f"{iso} {event.severity} {event.key} {event.noise}"
 

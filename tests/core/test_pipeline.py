@@ -1,0 +1,221 @@
+"""From bytes to alerts: matchers, orderings and the engine in a row, for any driver."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from core.examples import rule
+
+from alertd.core.events import Batch
+from alertd.core.framing import Framing
+from alertd.core.matching import Matcher
+from alertd.core.pipeline import Pipeline, Stored
+from alertd.core.rules import Condition, Conjunction, Pattern, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from alertd.core.rules import Rule
+
+START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC).timestamp()
+A, B = ("/a.log", "1"), ("/b.log", "2")
+
+
+def source(name: str = "app", **changes: Any) -> Source:
+    """Make a source of plain lines in UTC."""
+    settings: dict[str, Any] = {"name": name, "paths": ("/*.log",), "timezone": UTC}
+    return Source(**{**settings, **changes})
+
+
+def pipeline(
+    *rules: Rule, sources: Sequence[Source] = (), stored: Stored | None = None
+) -> Pipeline:
+    """Make a pipeline with real matchers."""
+    sources = sources or [source()]
+    matchers = {
+        each.name: Matcher(each, [own for own in rules if each.name in own.sources])
+        for each in sources
+    }
+    return Pipeline(sources, rules, matchers, stored)
+
+
+def batch(
+    *seconds: float, file: tuple[str, str] = A, name: str = "app", text: str = "Fatal"
+) -> Batch:
+    """Make a batch with a line at each of these seconds."""
+    lines = [
+        f"{datetime.fromtimestamp(START + second, UTC).isoformat()} {text}\n" for second in seconds
+    ]
+    return Batch(file[1], name, file[0], 0, "".join(lines).encode(), START + 1000)
+
+
+def times(alerts: Sequence[Any]) -> list[float]:
+    """Return the seconds of alerts."""
+    return [alert.time - START for alert in alerts]
+
+
+def test_lines_become_alerts_with_their_matching_part_marked() -> None:
+    """The third of three within a minute rings; the mail can show why."""
+    subject = pipeline(rule())
+    matched = subject.take(batch(0, 10, 20), Framing(), now=None)
+    [alert] = subject.release()
+
+    assert len(batch(0, 10, 20).data) == matched.consumed
+    assert 20 == alert.time - START
+    for sample in (alert.first, *alert.last):
+        assert "Fatal" == sample.line[slice(*sample.span)]
+
+
+def test_a_file_that_is_behind_holds_back_the_others_of_its_rule() -> None:
+    """But not those of rules that never see it."""
+    sources = [source("one"), source("two"), source("three")]
+    rules = [
+        rule("both", sources=("one", "two"), more_than=0, cooldown=0),
+        rule("alone", sources=("three",), more_than=0, cooldown=0),
+    ]
+    subject = pipeline(*rules, sources=sources)
+    subject.behind("two", B, None)
+    subject.take(batch(10, name="one"), Framing(), now=None)
+    subject.take(batch(11, name="three", file=("/c.log", "3")), Framing(), now=None)
+
+    assert ["alone"] == [alert.rule for alert in subject.release()]
+    assert (1, {B}) == (subject.waiting, subject.slowest())
+
+    subject.take(batch(5, name="two", file=B), Framing(), now=None)
+    subject.at_end("two", B)
+    assert [5, 10] == times(subject.release())
+    assert set() == subject.slowest()
+
+
+def test_rules_on_different_sources_of_one_file_share_it() -> None:
+    """A source whose rules are in several orderings gives each its own matches."""
+    sources = [source("one"), source("two")]
+    rules = [
+        rule("both", sources=("one", "two"), more_than=0),
+        rule("first", sources=("one",), more_than=0),
+    ]
+    subject = pipeline(*rules, sources=sources)
+    subject.take(batch(1, name="one"), Framing(), now=None)
+
+    assert ["both", "first"] == sorted(alert.rule for alert in subject.release())
+
+
+def test_a_rule_sees_a_file_of_two_sources_once() -> None:
+    """Torture R19: through the first of its sources that has it."""
+    sources = [source("one"), source("two")]
+    rules = [
+        rule("both", sources=("two", "one"), more_than=0, cooldown=0),
+        rule("only", sources=("one",), more_than=0, cooldown=0),
+    ]
+    subject = pipeline(*rules, sources=sources)
+    holders = ("one", "two")
+    subject.take(batch(1, name="one"), Framing(), now=None, holders=holders)
+    subject.take(batch(1, name="two"), Framing(), now=None, holders=holders)
+
+    assert ["both", "only"] == sorted(alert.rule for alert in subject.release())
+
+
+def test_a_source_that_no_rule_watches_has_nothing_to_wait_for() -> None:
+    """Its files may be behind for ever."""
+    subject = pipeline(rule())
+    subject.behind("other", B, None)
+    subject.at_end("other", B)
+    subject.take(batch(0, 1, 2), Framing(), now=None)
+
+    assert [2] == times(subject.release())
+
+
+def test_what_was_judged_is_judged_again_after_a_crash() -> None:
+    """A snapshot, and the journal since: as if nothing had happened."""
+    first = pipeline(rule(cooldown=0))
+    shards = {"fatal": (4, first.engine.freeze("fatal"))}
+    assert first.take_journal() is None
+    first.take(batch(0, 1), Framing(), now=None)
+    first.release()
+    journal = first.take_journal()
+    assert journal is not None
+    stored = Stored(shards, [(4, journal), (5, journal)], first.freeze_waiting())
+
+    second = pipeline(rule(cooldown=0), stored=stored)
+    second.take(batch(2), Framing(), now=None)
+    assert [2] == times(second.release())
+
+
+def test_the_journal_of_a_rule_that_changed_its_meaning_is_left_out() -> None:
+    """What it looked for is not what it looks for now."""
+    first = pipeline(rule())
+    shards = {"fatal": (0, first.engine.freeze("fatal"))}
+    first.take(batch(0, 1, text="x" * 1000 + "Fatal"), Framing(), now=None)
+    first.release()
+    journal = first.take_journal()
+    assert journal is not None
+    assert len(journal) < 2000
+
+    second = pipeline(rule(match=(Pattern("F"),)), stored=Stored(shards, [(1, journal)]))
+    second.take(batch(2), Framing(), now=None)
+    assert [] == second.release()
+
+
+def test_what_waits_survives_a_crash() -> None:
+    """With the files for which it waits still behind."""
+    sources = [source(lateness=10)]
+    first = pipeline(rule(more_than=0), sources=sources)
+    first.take(batch(5), Framing(), now=None)
+    assert [] == first.release(now=START)
+    assert START + 1010 == first.deadline()
+
+    stored = Stored({"fatal": (0, first.engine.freeze("fatal"))}, [], first.freeze_waiting())
+    second = pipeline(rule(more_than=0), sources=sources, stored=stored)
+    assert [5] == times(second.release(now=START + 1010))
+    assert second.deadline() is None
+
+
+def test_what_waits_for_a_rule_that_is_gone_is_forgotten() -> None:
+    """Its matches mean nothing any more."""
+    sources = [source(lateness=10)]
+    first = pipeline(rule(more_than=0), sources=sources)
+    first.take(batch(5), Framing(), now=None)
+    second = pipeline(
+        rule("other", more_than=0), sources=sources, stored=Stored(waiting=first.freeze_waiting())
+    )
+
+    assert [] == second.flush()
+
+
+def test_flush_judges_all_that_waits() -> None:
+    """At the end of a replay."""
+    subject = pipeline(rule(more_than=0), sources=[source(lateness=10)])
+    subject.take(batch(5), Framing(), now=None)
+
+    assert [5] == times(subject.flush())
+
+
+def test_a_reload_keeps_what_waits_and_what_was_counted() -> None:
+    """For rules that mean the same; late matches stay counted."""
+    old = pipeline(rule(cooldown=0), rule("changed"), sources=[source()])
+    framing = Framing()
+    old.take(batch(0, 10, 4), framing, now=None)
+    old.release()
+    assert 2 == old.late
+    old.behind("app", B, None)
+    old.take(batch(11), framing, now=None)
+    new = pipeline(rule(cooldown=0), rule("changed", match=(Pattern("Never"),)))
+    new.adopt(old)
+
+    assert 1 == new.waiting
+    assert 2 == new.late
+    [alert] = new.flush()
+    assert (11, 1) == (alert.time - START, alert.since_last)
+    assert new.take_journal() is not None
+
+
+def test_what_went_less_than_well_is_counted() -> None:
+    """Over all batches, by rule where it is a rule's matter."""
+    condition = Conjunction((Condition("line", "contains", "Fatal"),))
+    subject = pipeline(rule(match=(condition,), group_by=("ip",)))
+    for _ in range(2):
+        subject.take(batch(0, 1), Framing(), now=None)
+
+    assert {"fatal": 4} == subject.counters.without_key
+    assert 0 == subject.counters.undecided
