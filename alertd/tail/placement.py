@@ -670,32 +670,33 @@ class Placement:
                 if file.offset:
                     return  # it is where it was, and so nothing came after it
                 last = None
-        between = {
-            os.path.basename(one.path): one
-            for one in fresh
-            if _directory(one.path) == directory
-            and is_rotation_of(os.path.basename(one.path), name)
-        }
         followed = self._roster.of(source.name)
-        inodes = {one.key.inode for one in fresh}
-        names = [
+        unknown = [
             other
             for other in self._rotations.get(home, ())
-            if (inode := listing.names[other].inode) not in inodes
-            and (listing.device, inode) not in followed
+            if (listing.device, listing.names[other].inode) not in followed
         ]
-        if names:
+        if unknown:
             # They may be copies of a file that has been truncated since.
             for file in self._roster.at_home(source.name, home).copy():
                 if file.is_held:
                     self._is_postponed = True
                     return
                 await self.verify(file, view)
-            names = [
-                other
-                for other in names
-                if (listing.device, listing.names[other].inode) not in followed
-            ]
+            self._leave_out_followed(source, fresh)
+        between = {
+            os.path.basename(one.path): one
+            for one in fresh
+            if _directory(one.path) == directory
+            and is_rotation_of(os.path.basename(one.path), name)
+        }
+        inodes = {one.key.inode for one in fresh}
+        names = [
+            other
+            for other in unknown
+            if (inode := listing.names[other].inode) not in inodes
+            and (listing.device, inode) not in followed
+        ]
         for other, content in zip(
             names,
             await away(_open_all, [_join(directory, other) for other in names]),
@@ -715,29 +716,25 @@ class Placement:
             path = _join(directory, other)
             between[other] = Fresh(path, path, (), key, content, status.st_size, status.st_mtime_ns)
         # Among them belong files that have been emptied, after or before these were made.
-        changed = {
-            os.path.basename(file.path): file
-            for file in self._roster.at_home(source.name, home)
-            if file.is_rotated and (file.was_empty or file in self._truncated)
-        }
-        dates = {file: self._mtime(file) for file in changed.values()}
-        order = oldest_first(
-            [(other, one.mtime_ns) for other, one in between.items()]
-            + [(other, dates[file]) for other, file in changed.items() if other not in between]
-        )
-        for other in order if between else ():
-            if other not in between:
-                changed[other].rank = self._roster.next_rank()
-                self._roster.touch(changed[other])
+        order: list[tuple[str, int, Fresh | FollowedFile]] = [
+            (other, one.mtime_ns, one) for other, one in between.items()
+        ]
+        for file in self._roster.at_home(source.name, home) if between else ():
+            if file.is_rotated and (file.was_empty or file in self._truncated):
+                name = "" if file.is_deleted else os.path.basename(file.path)
+                order.append((name, self._mtime(file), file))
+        for one in oldest_first(order):
+            if isinstance(one, FollowedFile):
+                one.rank = self._roster.next_rank()
+                self._roster.touch(one)
                 continue
-            one = between[other]
             original = await self._original_of(source, one)
             if one in fresh:
                 fresh.remove(one)
             file = self._follow(source, one, Framing(), home=home)
             file.is_rotated = True
             file.copy_of = original
-            if isinstance(one.content, Archive):
+            if file.is_archive:
                 file.size = 1
             log.info("rotated file found", source=source.name, path=home, rotated=one.path)
         for file in self._roster.at_home(source.name, home):

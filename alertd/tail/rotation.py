@@ -8,12 +8,14 @@ these with ``.gz``.  Names only ever suggest where to look; identity and content
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from alertd.tail.content import COMPRESSED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+T = TypeVar("T")
 
 _TAG: Final = re.compile(r"\d[\dT:._-]*|old|bak|prev")
 _TAG_BEFORE_SUFFIX: Final = re.compile(r"(?:\d[\dT:_-]*|old|bak|prev)(\.[A-Za-z]\w*)")
@@ -48,20 +50,20 @@ def is_rotation_of(name: str, origin: str) -> bool:
     return any(found == origin for found in origins(name))
 
 
-def oldest_first(files: Sequence[tuple[str, int]]) -> list[str]:
+def oldest_first(files: Sequence[tuple[str, int, T]]) -> list[T]:
     """
     Put rotations of one file in the order in which they were written.
 
     Args:
-        files: Name and time of modification.
+        files: Name, time of modification, and what is to be ordered.
 
     Numbers decide where all have one, because a writer may still hold an old file and give it the
     newest time.
     """
-    numbers = {name: _number(name) for name, _ in files}
-    if all(number is not None for number in numbers.values()):
-        return sorted(numbers, key=lambda name: -(numbers[name] or 0))
-    return [name for name, _ in sorted(files, key=lambda file: (file[1], file[0]))]
+    numbers = [_number(name) for name, *_ in files]
+    if None in numbers:
+        return [file for *_, file in sorted(files, key=lambda file: (file[1], file[0]))]
+    return [file for *_, file in sorted(files, key=lambda file: -(_number(file[0]) or 0))]
 
 
 def is_newer(name: str, mtime_ns: int, other: str, other_mtime_ns: int) -> bool:
