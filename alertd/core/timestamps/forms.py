@@ -58,7 +58,8 @@ _ZONE = (
 )
 _UTC = "(?: ?(?P<z>UTC|GMT)|(?P<u>Z))?"
 _BEFORE = "(?:(?P<l>UTC|GMT|[+-][0-9]{2}:?[0-9]{2}) )?"
-_YEAR_AFTER = r"(?: (?P<Y>(?:19|2[01])[0-9]{2})(?: (?P<t>[+-][0-9]{4}))?)"
+_YEAR = "(?:19|2[01])[0-9]{2}"
+_YEAR_AFTER = f"(?: (?P<Y>{_YEAR})(?: (?P<t>[+-][0-9]{{4}}))?)"
 
 
 @dataclass(frozen=True)
@@ -158,9 +159,9 @@ _CLF = Form(
 )
 _SYSLOG = Form(
     "syslog",
-    rf"{_BEFORE}{_MONTH}  ?(?P<d>[0-9]{{1,2}})  ?{_TIME}{_UTC}{_YEAR_AFTER}?",
+    rf"{_BEFORE}{_MONTH}  ?(?P<d>[0-9]{{1,2}})  ?{_TIME}{_UTC}(?: (?P<Y>{_YEAR}))?",
     after_blank=_DIGITS + "UG",
-    reach=20,
+    reach=10,
 )
 # `date` writes the zone between the time and the year; a name other than UTC is the machine's own.
 _ASCTIME = Form(

@@ -54,6 +54,8 @@ _CONTINUES = _WORD | frozenset(" .,+-")
 # Such a line can only be read in this way, whatever follows the blank or the bracket.
 _NUMBER_FIRST = re.compile(r"\[?([0-9]{10}(?:\.[0-9]{1,9})?)[] ]", re.ASCII)
 
+_ADDRESS = "(?:(?:[0-9A-Fa-f]{0,4}[:.])++[0-9A-Fa-f]{0,4} )?+"
+
 # What no timestamp contains; behind the first of these nothing can have begun before it.
 _OPENERS = frozenset("[(\"'|={>\t")
 
@@ -213,10 +215,12 @@ def _opening(opener: str) -> re.Pattern[str]:
     """
     Match up to the first opener, if no timestamp can begin before it.
 
-    All of them hold a colon, an ``@``, or six digits in a row, and none of them an opener.
+    All of them hold a colon, an ``@``, or six digits in a row, and none of them an opener.  Before
+    the colon there is a date with a blank, a letter or a dash in it, so a line that begins with an
+    IPv6 address, as access logs do, has none in there.
     """
     mark = re.escape(opener)
-    return re.compile(rf"(?:[0-9]{{1,5}}(?![0-9])|[^0-9:@{mark}]++)*+{mark}")
+    return re.compile(rf"{_ADDRESS}(?:[0-9]{{1,5}}(?![0-9])|[^0-9:@{mark}]++)*+{mark}")
 
 
 class _Lane:
