@@ -154,7 +154,10 @@ class SmtpNotifier:
             # Raised out here so that no traceback leads to a frame that holds the password.
             if failure is not None or transaction.is_out_of_step:
                 self._drop()
-            return transaction.outcomes(failure)
+            return {
+                recipient: Outcome(outcome.status, self._clean(outcome.detail))
+                for recipient, outcome in transaction.outcomes(failure).items()
+            }
 
     async def close(self) -> None:
         """Say goodbye, if there is a connection; how the server takes it does not matter."""
@@ -278,9 +281,9 @@ class SmtpNotifier:
         if self._password:
             username = self._username or ""
             for secret in (
-                self._password,
-                base64.b64encode(self._password.encode()).decode(),
                 base64.b64encode(f"\0{username}\0{self._password}".encode()).decode(),
+                base64.b64encode(self._password.encode()).decode(),
+                self._password,
             ):
                 detail = detail.replace(secret, "***")
         return _short(detail)

