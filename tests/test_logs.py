@@ -271,7 +271,9 @@ def test_library_that_logs_nonsense_is_heard_too(reader: Reader) -> None:
 
     (handler,) = (h for h in logging.getLogger().handlers if isinstance(h, logs._Libraries))
     # By hand, because a handler of pytest's would raise.
-    handler.handle(logging.makeLogRecord({"name": "some.library", "msg": "%d", "args": ("x",)}))
+    handler.handle(
+        logging.makeLogRecord({"name": "some.library", "levelno": 30, "msg": "%d", "args": ("x",)})
+    )
 
     assert reader.text().endswith("library=some.library message=%d\n")
 
