@@ -6,6 +6,7 @@ Nothing here waits for a length of time: it waits for something to be so, with a
 
 from __future__ import annotations
 
+import asyncio
 import email
 import email.policy
 import json
@@ -34,6 +35,21 @@ WITHIN = 20.0
 """Seconds after which a test gives up waiting."""
 
 
+class _AnyPort(Controller):
+    """A server on a port that the kernel chooses, which aiosmtpd's own cannot know."""
+
+    @property
+    def listens_on(self) -> int:
+        """The port."""
+        assert isinstance(self.server, asyncio.Server)
+        port: int = self.server.sockets[0].getsockname()[1]
+        return port
+
+    def _trigger_server(self) -> None:
+        with socket.create_connection(("127.0.0.1", self.listens_on)) as connection:
+            connection.recv(1024)
+
+
 class Mailbox:
     """
     A mail server on a loopback port that takes everything.
@@ -49,27 +65,20 @@ class Mailbox:
         self.recipients: list[list[str]] = []
         self.bytes: list[bytes] = []
         self._came = threading.Condition()
-        self._controller = Controller(self, hostname="127.0.0.1", port=0)
+        self._controller = _AnyPort(self, hostname="127.0.0.1", port=0)
 
     @property
     def port(self) -> int:
         """Where it listens."""
-        port: int = self._controller.server.sockets[0].getsockname()[1]
-        return port
+        return self._controller.listens_on
 
     def start(self) -> None:
         """Listen."""
-        self._controller._trigger_server = self._greet
         self._controller.start()
 
     def stop(self) -> None:
         """Stop listening."""
         self._controller.stop()
-
-    def _greet(self) -> None:
-        """Let aiosmtpd see that it is up: it cannot know a port that the kernel chose."""
-        with socket.create_connection(("127.0.0.1", self.port)) as connection:
-            connection.recv(1024)
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Keep a mail."""

@@ -95,9 +95,11 @@ def line(event: Event, format_: str, chance: random.Random) -> str:
     match format_:
         case "csv":
             row = io.StringIO()
-            quoting = chance.choice((csv.QUOTE_MINIMAL, csv.QUOTE_ALL))
             fields = [iso, event.severity, event.key, event.noise]
-            csv.writer(row, quoting=quoting, lineterminator="").writerow(fields)
+            if chance.random() < 0.5:
+                csv.writer(row, lineterminator="").writerow(fields)
+            else:
+                csv.writer(row, quoting=csv.QUOTE_ALL, lineterminator="").writerow(fields)
             return row.getvalue()
         case "json":
             members = [
