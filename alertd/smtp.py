@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import re
 import socket
 import ssl
@@ -266,8 +267,7 @@ class SmtpNotifier:
         if isinstance(cause, ssl.SSLError):
             return DeliveryError("tls", self._clean(f"{self._place}: {_tls_reason(cause)}"))
         if not isinstance(error, aiosmtplib.SMTPResponseException):
-            reason = "no answer in time" if isinstance(error, TimeoutError) else str(error)
-            return DeliveryError(otherwise, self._clean(f"{self._place}: {reason}"))
+            return DeliveryError(otherwise, self._clean(f"{self._place}: {_reason(error)}"))
         detail = self._clean(f"{self._place}: {error.code} {error.message}")
         if error.code in _LOGIN_CODES:
             return DeliveryError("login", detail)
@@ -456,6 +456,18 @@ def _is_permanent(code: int) -> bool:
 
 def _is_temporary(code: int) -> bool:
     return 400 <= code < 500  # noqa: PLR2004 - RFC 5321, 4.2.1
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    cause = error.__cause__
+    # The library's and asyncio's texts name the place again, twice.
+    if isinstance(cause, socket.gaierror):
+        return f"its name cannot be resolved: {cause.strerror}"
+    if isinstance(cause, OSError) and cause.errno is not None:
+        return os.strerror(cause.errno)
+    return str(error)
 
 
 def _tls_reason(error: ssl.SSLError) -> str:

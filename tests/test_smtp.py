@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+import socket
+import threading
 import traceback
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -253,6 +255,42 @@ def test_a_refused_connection_may_be_tried_again() -> None:
     error = run(work())
 
     assert ("connect", True) == (error.kind, error.retryable)
+    assert error.detail.endswith(": Connection refused")
+
+
+def test_a_name_that_cannot_be_resolved_now_may_be_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """M2: the resolver may be back in a minute."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    mailer = SmtpNotifier(host="mail.example.com", port=587, security="starttls")
+    with pytest.raises(DeliveryError) as caught:
+        run(mailer.send(SENDER, [ONE], MAIL))
+
+    assert ("connect", True) == (caught.value.kind, caught.value.retryable)
+    assert (
+        "mail.example.com:587: its name cannot be resolved: Temporary failure in name resolution"
+        == caught.value.detail
+    )
+
+
+def test_a_hanging_resolver_blocks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """M2: the deadline holds, and the loop does other things meanwhile."""
+    is_over = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: is_over.wait(20))
+    mailer = SmtpNotifier(host="mail.example.com", port=587, security="tls", timeout=0.2)
+
+    async def work() -> DeliveryError:
+        with pytest.raises(DeliveryError) as caught:
+            await mailer.send(SENDER, [ONE], MAIL)
+        is_over.set()
+        return caught.value
+
+    assert "mail.example.com:587: no answer in time" == run(work()).detail
 
 
 @pytest.mark.parametrize(
