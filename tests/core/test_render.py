@@ -818,7 +818,7 @@ def test_a_joined_mail_has_html_that_says_the_same() -> None:
     ("rules", "reason", "subject"),
     [
         (["a"], "catching up", "a: 1 alert while alertd was not reading on web-1"),
-        (["a", "a"], "digest", "a: 2 alerts beyond the mails of an hour on web-1"),
+        (["a", "a"], "digest", "a: 2 alerts beyond the hourly limit of mails on web-1"),
         (["a", "b", "b"], "digest", "b and 1 other rule: 3 alerts beyond"),
         (["a", "b", "c"], "digest", "a and 2 other rules: 3 alerts beyond"),
     ],

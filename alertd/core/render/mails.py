@@ -34,11 +34,11 @@ _LINE_LIMITS = (1_000, 300, 80)
 _SEVERITIES = ("critical", "warning")
 _WHY: dict[Reason, str] = {
     "catching up": "while alertd was not reading",
-    "digest": "beyond the mails of an hour",
+    "digest": "beyond the hourly limit of mails",
 }
 _BECAUSE: dict[Reason, str] = {
     "catching up": "alertd read these lines late, so their alerts come in one mail.",
-    "digest": "There were more than max_per_hour allows mails, so these come in one.",
+    "digest": "They exceed max_per_hour, so they come in one mail.",
 }
 _MANY = 100
 """Alerts from which on a joined mail is plain text only: nobody scrolls such a table."""
