@@ -38,7 +38,7 @@ from alertd.core.timestamps import Stamp, TimestampReader
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from alertd.core.events import Batch
     from alertd.core.framing import Framing
@@ -342,9 +342,11 @@ class Matcher:
     def strategies(self) -> list[Strategy]:
         """Say for each rule how its lines are found."""
         return [
-            Strategy(rule.name, "every line is tested: no text is in all matching lines", True)
+            Strategy(
+                rule.name, "every line is tested: no text is in all matching lines", is_slow=True
+            )
             if summary is None
-            else Strategy(rule.name, summary, False)
+            else Strategy(rule.name, summary, is_slow=False)
             for rule, summary in zip(self.rules, self._plan.summaries, strict=True)
         ]
 
@@ -377,7 +379,7 @@ class Matcher:
             if hits:
                 hits.sort()
             return hits
-        found = set()
+        found: set[int] = set()
         for hit in hits:
             expression = hit & self.mask
             if expression == self._odd:
@@ -440,15 +442,17 @@ class Matcher:
                 key = self.confirmations[number](line)
                 if key is not None:
                     pairs = tuple(zip(rule.group_by, key, strict=True))
-                    return Verdict(rule.name, True, pairs, "")
-                return Verdict(rule.name, False, (), self._objection(rule, line))
+                    return Verdict(rule.name, is_match=True, key=pairs, reason="")
+                return Verdict(
+                    rule.name, is_match=False, key=(), reason=self._objection(rule, line)
+                )
             except Overdue:
                 reason = "undecided: its regex takes too long on this line"
             except _LacksKey as lacking:
                 reason = f'it matches, but lacks the group_by field "{lacking}"'
             finally:
                 self.deadline.step = None
-        return Verdict(rule.name, False, (), reason)
+        return Verdict(rule.name, is_match=False, key=(), reason=reason)
 
     def _objection(self, rule: Rule, line: Record) -> str:
         """Say why a rule does not count a line."""
@@ -576,7 +580,7 @@ class _Pass:
         end = _line_end(data, start)
         line = trimmed(data[start:end])
         self._counters.cut += len(line) > matcher.source.max_line
-        hits = matcher.candidates(line[: matcher.source.max_line], [])
+        hits = matcher.candidates(line[: matcher.source.max_line], []) or []
         rules = {hit & matcher.mask for hit in hits}.union(matcher.always)
         self._confirm([end << matcher.shift | rule for rule in sorted(rules)])
         return min(end + 1, len(data))
@@ -650,7 +654,7 @@ class _Pass:
         Returns:
             The piece's end, and where a record begins that is still open at the end of the data.
         """
-        data, matcher = self._data, self._matcher
+        data = self._data
         position = start
         for line_end in odd:
             if line_end < position:
@@ -708,7 +712,7 @@ class _Pass:
             return raw[:longest]
         return raw
 
-    def _confirm(self, hits: list[int]) -> None:
+    def _confirm(self, hits: list[int]) -> None:  # noqa: C901 - in pieces it takes twice as long
         """Test rules on lines exactly."""
         matcher, counters, deadline = self._matcher, self._counters, self._matcher.deadline
         data, spans, line = self._data, self._spans, matcher.record

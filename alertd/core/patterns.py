@@ -21,14 +21,14 @@ import re
 import warnings
 from re import _constants as ops  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    Node: TypeAlias = tuple[object, "Argument"]
-    # What hangs below a node of Python's parse tree depends on its operation.
-    Argument: TypeAlias = "int | tuple[Argument, ...] | Sequence[Node] | None"
+# What hangs below a node of Python's parse tree depends on the node; its types are not public.
+Argument: TypeAlias = Any
+Node: TypeAlias = tuple[object, Argument]
 
 ASCII = range(128)
 NEWLINE = 0x0A
@@ -314,7 +314,7 @@ class _Writer:
             return argument[0] > 0 and self._is_word_edge(argument[2], flags, side)
         return False
 
-    def _node(self, node: Node, flags: int, *, is_leading: bool) -> _Part:
+    def _node(self, node: Node, flags: int, *, is_leading: bool) -> _Part:  # noqa: PLR0911 - one a kind
         operation, argument = node
         if operation in _CHARACTERS:
             return self._character(operation, argument, flags)
@@ -362,7 +362,8 @@ class _Writer:
         try:
             nodes = list(inner)
             if len(nodes) == 1 and nodes[0][0] in _CHARACTERS:
-                accepted = self._class(*nodes[0], flags)
+                operation, character = nodes[0]
+                accepted = self._class(operation, character, flags)
                 if accepted.is_wide or len(accepted.narrow) != 1:
                     return self._repeated_class(accepted, low, high)
             # A start of line inside a repeat holds in its first turn only.
@@ -426,7 +427,9 @@ class _Writer:
                 text += _CATEGORIES[value]
                 # Only \d, \s and \w of ASCII stay within it.
                 is_wide = is_wide or not flags & re.ASCII or _CATEGORIES[value].isupper()
-        matches = re.compile(f"[{'^' * is_negated}{text}]", flags & (re.I | re.A)).match
+        matches = re.compile(
+            f"[{'^' * is_negated}{text}]", flags & (re.IGNORECASE | re.ASCII)
+        ).match
         narrow = frozenset(code for code in ASCII if matches(chr(code))) - {NEWLINE}
         if not is_wide and any(map(matches, FOLDED)):
             # Such lines have an expression of their own: inside this one, an alternative of

@@ -136,7 +136,7 @@ class CsvRecord(Record):
         super().__init__()
 
     def name(self, header: tuple[str, ...] | None) -> None:
-        """Take the names of the fields from another file's header; the first of equal names counts."""
+        """Take the names of the fields; of equal ones the first counts."""
         if header is not self._header:
             self._header = header
             columns = enumerate(header or ())
@@ -296,7 +296,7 @@ def _as_float(value: float) -> float:
     try:
         return float(value)
     except OverflowError:
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
 
 
 _LENIENT = json.JSONDecoder(strict=False)
@@ -349,7 +349,7 @@ def _leaves(value: Json, path: tuple[str, ...]) -> list[tuple[str, ...]]:
 
 def _spelling(text: str, path: tuple[str, ...]) -> str:
     """Find how a value that is there is spelled in valid JSON."""
-    at, end = text.startswith("\ufeff"), len(text)
+    at, end = int(text.startswith("\ufeff")), len(text)
     for step in path:
         at = _skip(text, at)
         if text[at] == "{":
@@ -448,14 +448,16 @@ class SyslogRecord(Record):
         r"(?P<time>[A-Z][a-z]{2} [ 0-9]?[0-9] (?:[0-9]{4} )?[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?"
         r"|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]+)?"
         r"(?:Z|[+-][0-9]{2}:?[0-9]{2})?)"
-        r" +(?P<host>\S+) +(?:(?P<program>[^\s\[\]:]+)(?:\[(?P<pid>[^\]\s]*)\])?: ?)?(?P<message>.*)",
+        r" +(?P<host>\S+) +(?:(?P<program>[^\s\[\]:]+)(?:\[(?P<pid>[^\]\s]*)\])?: ?)?"
+        r"(?P<message>.*)",
         re.DOTALL,
     )
     FACILITIES = (
-        "kern user mail daemon auth syslog lpr news uucp cron authpriv ftp ntp audit alert clock"
-        " local0 local1 local2 local3 local4 local5 local6 local7"
-    ).split()
-    SEVERITIES = "emerg alert crit err warning notice info debug".split()  # noqa: SIM905 - as above
+        *("kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron"),
+        *("authpriv", "ftp", "ntp", "audit", "alert", "clock"),
+        *(f"local{number}" for number in range(8)),
+    )
+    SEVERITIES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 
     def __init__(self) -> None:
         self._fields: dict[str, str] = {}

@@ -31,7 +31,7 @@ PADDING = tuple(
 )
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - what Hyperscan did, as the caller reads it
     """
     Hyperscan cannot compile an expression.
 
@@ -105,7 +105,7 @@ class Scanner:
 
         try:
             for database in self._databases:
-                database.scan(data, match_event_handler=on_match)
+                database.scan(data, match_event_handler=on_match)  # type: ignore[type-var]
         except hyperscan.ScanTerminated:
             return None
         return hits
@@ -122,7 +122,8 @@ def _layout(expressions: Sequence[bytes]) -> list[list[tuple[int, bytes]]]:
 
 def _key(expressions: Sequence[bytes]) -> bytes:
     digest = hashlib.blake2b(digest_size=16)
-    for part in (hyperscan.__version__.encode(), *expressions):
+    release = hyperscan.__version__.encode()  # type: ignore[attr-defined]
+    for part in (release, *expressions):
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)
     return digest.digest()

@@ -11,15 +11,14 @@ Trap: each format can spell a text in ways that do not contain it: ``\u0046atal`
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 import msgspec
 
 from alertd.core.patterns import (
-    LINE_END,
-    LINE_START,
     REST_OF_LINE,
     Encoding,
     Superset,
@@ -93,32 +92,40 @@ def _conjunction_test(tests: list[Test]) -> Test:
     return all_of
 
 
-def condition_test(condition: Condition) -> Test:  # noqa: C901, PLR0911 - one case per operator
+def condition_test(condition: Condition) -> Test:
     """Make the exact test of one condition."""
     field, operand = condition.field, condition.operand
-    match condition.operator:
-        case "equals":
-            return _equality_test(field, (operand,))
-        case "any_of":
-            return _equality_test(field, operand)
-        case "regex":
-            return _regex_test(field, str(operand))
-        case "contains":
-            part = str(operand)
-            return _text_test(field, lambda text: part in text)
-        case "exists":
-            return lambda view: {} if (view.get(field) is not None) is operand else None
-        case "not":
-            inner = _conjunction_test([condition_test(c) for c in operand])
-            return lambda view: {} if inner(view) is None else None
-        case "at_least":
-            return _number_test(field, lambda value: value >= operand)
-        case "at_most":
-            return _number_test(field, lambda value: value <= operand)
-        case "more_than":
-            return _number_test(field, lambda value: value > operand)
-        case "less_than":
-            return _number_test(field, lambda value: value < operand)
+    if condition.operator in {"equals", "any_of"}:
+        return _equality_test(field, _values(condition))
+    if condition.operator == "regex":
+        return _regex_test(field, str(operand))
+    if condition.operator == "contains":
+        part = str(operand)
+        return _text_test(field, lambda text: part in text)
+    if condition.operator == "exists":
+        return lambda view: {} if (view.get(field) is not None) is operand else None
+    if condition.operator == "not":
+        inner = _conjunction_test([condition_test(one) for one in _inner(condition)])
+        return lambda view: {} if inner(view) is None else None
+    compare, limit = _COMPARISONS[condition.operator], cast("float", operand)
+    return _number_test(field, lambda value: compare(value, limit))
+
+
+_COMPARISONS = {
+    "at_least": operator.ge,
+    "at_most": operator.le,
+    "more_than": operator.gt,
+    "less_than": operator.lt,
+}
+
+
+def _values(condition: Condition) -> tuple[str | float | bool, ...]:
+    operand = condition.operand if isinstance(condition.operand, tuple) else (condition.operand,)
+    return tuple(one for one in operand if not isinstance(one, Condition))
+
+
+def _inner(condition: Condition) -> tuple[Condition, ...]:
+    return cast("tuple[Condition, ...]", condition.operand)
 
 
 def _text_test(field: str, holds: Callable[[str], bool]) -> Test:
@@ -138,8 +145,8 @@ def _number_test(field: str, holds: Callable[[float], bool]) -> Test:
 
 
 def _equality_test(field: str, operands: tuple[str | float | bool, ...]) -> Test:
-    texts = frozenset(text for operand in operands if (text := text_operand(operand)) is not None)
-    numbers = frozenset(float(n) for n in operands if text_operand(n) is None)
+    texts = frozenset(text for one in operands if (text := text_operand(one)) is not None)
+    numbers = frozenset(float(one) for one in operands if text_operand(one) is None)
 
     def test(view: View) -> Groups | None:
         text = view.get(field)
@@ -150,7 +157,7 @@ def _equality_test(field: str, operands: tuple[str | float | bool, ...]) -> Test
     return test
 
 
-def text_operand(operand: object) -> str | None:
+def text_operand(operand: str | float | bool) -> str | None:  # noqa: FBT001 - an operand, no flag
     """Give the text that a field must have to equal an operand, or None if that is a number."""
     if isinstance(operand, bool):
         return "true" if operand else "false"
@@ -274,29 +281,29 @@ class Prefilters:
         return supersets[0] if supersets else None
 
     def _condition(self, condition: Condition) -> _Filter | None:
-        operator, operand = condition.operator, condition.operand
-        if self._format == "plain" and condition.field != WHOLE_LINE:
+        kind, field = condition.operator, condition.field
+        if self._format == "plain" and field != WHOLE_LINE:
             return None
-        if self._format == "syslog" and condition.field in {"facility", "severity"}:
+        if self._format == "syslog" and field in {"facility", "severity"}:
+            # They are computed from the priority.
             return None
-        if operator == "equals":
-            return self._equality(condition.field, operand)
-        if operator == "any_of":
-            parts = [self._equality(condition.field, one) for one in operand]
-            if not parts or None in parts:
-                return None
-            return _Filter(
-                tuple(dict.fromkeys(e for part in parts for e in part.expressions)),
-                min(part.weight for part in parts),
-                " or ".join(part.summary for part in parts),
-            )
-        if operator == "contains":
-            return self._contains(condition.field, str(operand))
-        if operator == "regex":
-            return self._regex(condition.field, str(operand))
-        return None
+        if kind in {"equals", "any_of"}:
+            return self._any_of(field, _values(condition))
+        if kind == "contains":
+            return self._contains(field, str(condition.operand))
+        return self._regex(field, str(condition.operand)) if kind == "regex" else None
 
-    def _equality(self, field: str, operand: object) -> _Filter | None:
+    def _any_of(self, field: str, operands: tuple[str | float | bool, ...]) -> _Filter | None:
+        parts = [part for one in operands if (part := self._equality(field, one)) is not None]
+        if len(parts) < len(operands):
+            return None
+        return _Filter(
+            tuple(dict.fromkeys(text for part in parts for text in part.expressions)),
+            min(part.weight for part in parts),
+            " or ".join(part.summary for part in parts),
+        )
+
+    def _equality(self, field: str, operand: str | float | bool) -> _Filter | None:  # noqa: FBT001
         text = text_operand(operand)
         if text is None:
             return self._number(float(operand))

@@ -66,7 +66,7 @@ def slow_matches(content: bytes, source: Source, rules: list[Rule], read_at: flo
     return found
 
 
-def time_of(
+def time_of(  # noqa: PLR0917 - all of what a time depends on
     text: str,
     fields: Fields,
     source: Source,
@@ -107,7 +107,8 @@ def records(content: bytes, source: Source) -> Iterator[tuple[int, bytes]]:
     at = 0
     while at < len(lines):
         count = 1
-        if source.format == "csv" and source.multiline:
+        # A header is one line.
+        if source.format == "csv" and source.multiline and (at or source.columns):
             count = lines_of_record(
                 [line for _, line in lines[at : at + 101]], source, is_first=at == 0
             )
@@ -238,7 +239,8 @@ def held(condition: Condition, fields: Fields) -> Fields | None:
     value, operand = fields.get(condition.field), condition.operand
     if condition.operator == "not":
         assert isinstance(operand, tuple)
-        return {} if any(held(c, fields) is None for c in operand) else None
+        inner = [one for one in operand if isinstance(one, Condition)]
+        return {} if any(held(one, fields) is None for one in inner) else None
     if condition.operator == "exists":
         return {} if (value is not None) == operand else None
     if value is None:
@@ -260,7 +262,8 @@ def compare(condition: Condition, value: str) -> bool:
     if condition.operator == "equals":
         return is_equal(value, operand)
     number = float(value) if NUMBER.fullmatch(value) else float("nan")
-    limit = float(operand)
+    assert isinstance(operand, float)
+    limit = operand
     return {
         "at_least": number >= limit,
         "at_most": number <= limit,
