@@ -12,12 +12,14 @@ gets through to the group is meant to end the process.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
 import time
 from collections import deque
 from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 DRAIN_SECONDS = 10.0
 FAILURES = 5
 FAILURE_SECONDS = 60.0
+FIRST_PAUSE_SECONDS = 0.1
 STATUS_SECONDS = 10.0
 
 log = structlog.get_logger(__name__)
@@ -53,6 +56,16 @@ log = structlog.get_logger(__name__)
 
 class RepeatedFailureError(Exception):
     """A loop has failed so often that only a new process may help."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What the daemon introduces to each other."""
+
+    state: State
+    tailer: Tailer
+    watch: Watch
+    delivery: Delivery
 
 
 class Daemon:
@@ -71,7 +84,6 @@ class Daemon:
         self._reload_asked = asyncio.Event()
         self._reload_lock = asyncio.Lock()
         self._reload_failures = 0
-        self._last_reload_error: str | None = None
         self._trouble: str | None = None
         self._is_running = False
         self._started_at = time.time()
@@ -82,38 +94,38 @@ class Daemon:
 
         Raises:
             StateError: The state cannot be used.
+            ControlError: The control socket cannot be made.
             RepeatedFailureError: A loop fails again and again.
         """
         self._handle_signals()
         async with AsyncExitStack() as stack:
-            await self._start(stack)
+            parts = self._parts = await self._assemble(stack)
             async with asyncio.TaskGroup() as tasks:
-                watch = tasks.create_task(self._watch.run(), name="watch")
+                watch = tasks.create_task(parts.watch.run())
                 others = [
-                    tasks.create_task(supervised("tailer", self._tailer.run)),
-                    tasks.create_task(supervised("delivery", self._delivery.run)),
+                    tasks.create_task(supervised("tailer", parts.tailer.run)),
+                    tasks.create_task(supervised("delivery", parts.delivery.run)),
                     tasks.create_task(supervised("reload", self._reload_when_asked)),
                     tasks.create_task(supervised("watchdog", self._report)),
                 ]
                 self._is_running = True
                 systemd.ready()
-                log.info("started", version=__version__, files=len(self._tailer.files()))
+                log.info("started", version=__version__, files=len(parts.tailer.files()))
                 await self._until_stopped(watch)
                 systemd.stopping()
-                self._watch.stop()
+                parts.watch.stop()
                 await watch
-                others[1].cancel()
-                await self._delivery.drain(DRAIN_SECONDS)
+                await parts.delivery.drain(DRAIN_SECONDS)
                 for task in others:
                     task.cancel()
         log.info("stopped")
 
-    async def _start(self, stack: AsyncExitStack) -> None:
+    async def _assemble(self, stack: AsyncExitStack) -> _Parts:
         """Open everything, in the order in which it depends on each other."""
         settings = self._settings
-        self._state = await State.open(settings.state.directory)
-        stack.push_async_callback(self._state.close)
-        loaded = await self._state.load()
+        state = await State.open(settings.state.directory)
+        stack.push_async_callback(state.close)
+        loaded = await state.load()
         matchers = await asyncio.to_thread(
             compile_matchers, settings.sources, settings.rules, cache=self._cache
         )
@@ -123,35 +135,37 @@ class Daemon:
             matchers,
             Stored(loaded.shards, loaded.journal, loaded.waiting),
         )
-        stored = [msgspec.msgpack.decode(file.blob, type=StoredFile) for file in loaded.files]
         sources = watched(settings.sources, settings.rules)
-        self._tailer = Tailer(sources, stored)
-        stack.push_async_callback(self._tailer.close)
-        self._delivery = Delivery(
-            self._state.outbox,
+        tailer = Tailer(
+            sources, [msgspec.msgpack.decode(file.blob, type=StoredFile) for file in loaded.files]
+        )
+        stack.push_async_callback(tailer.close)
+        delivery = Delivery(
+            state.outbox,
             notifier(settings.email),
             settings.email,
             host=socket.gethostname(),
             timezone=local_timezone(self._environ),
-            is_caught_up=lambda: self._watch.is_caught_up,
+            is_caught_up=lambda: watch.is_caught_up,
         )
-        self._watch = Watch(
-            self._tailer,
+        watch = Watch(
+            tailer,
             pipeline,
-            self._state,
+            state,
             {source.name: source for source in sources},
-            on_alerts=self._delivery.wake,
+            on_alerts=delivery.wake,
             on_trouble=self._note_trouble,
         )
-        await self._tailer.open()
-        gone = [name for name in loaded.shards if name not in pipeline.rules]
-        await self._watch.rewrite(gone)
+        await tailer.open()
+        await watch.rewrite([name for name in loaded.shards if name not in pipeline.rules])
         control = ControlServer(
-            settings.state.directory,
-            {"status": self._status, "reload": self._reload},
+            settings.state.directory, {"status": self._status, "reload": self._reload}
         )
         await control.start()
         stack.push_async_callback(control.close)
+        # What is there now stays: the collector need not look at it again and again.
+        gc.freeze()
+        return _Parts(state, tailer, watch, delivery)
 
     @property
     def _cache(self) -> Path:
@@ -181,8 +195,8 @@ class Daemon:
         pause = STATUS_SECONDS if interval is None else min(STATUS_SECONDS, interval / 2)
         turns = -1
         while True:
-            if self._watch.turns != turns:
-                turns = self._watch.turns
+            if self._parts.watch.turns != turns:
+                turns = self._parts.watch.turns
                 systemd.watchdog()
             systemd.status(self._trouble or self._summary())
             await asyncio.sleep(pause)
@@ -191,7 +205,7 @@ class Daemon:
         self._trouble = trouble
 
     def _summary(self) -> str:
-        files = self._tailer.files()
+        files = self._parts.tailer.files()
         behind = sum(file.is_behind for file in files)
         return f"watching {len(files)} files, {behind} behind; {len(self._settings.rules)} rules"
 
@@ -241,9 +255,9 @@ class Daemon:
         settings, matchers = reread
         sources = watched(settings.sources, settings.rules)
         pipeline = Pipeline(settings.sources, settings.rules, matchers)
-        await self._watch.swap(pipeline, {source.name: source for source in sources})
-        self._delivery.reconfigure(settings.email, notifier(settings.email))
-        await self._delivery.retain_recipients(
+        await self._parts.watch.swap(pipeline, {source.name: source for source in sources})
+        self._parts.delivery.reconfigure(settings.email, notifier(settings.email))
+        await self._parts.delivery.retain_recipients(
             {rule.name: rule.recipients for rule in settings.rules}
         )
         self._settings = settings
@@ -252,14 +266,14 @@ class Daemon:
 
     async def _status(self) -> dict[str, object]:
         """Describe what the daemon is doing; see ``alertd.status`` for people."""
-        pipeline = self._watch.pipeline
+        pipeline = self._parts.watch.pipeline
         keys, evictions = pipeline.engine.keys(), pipeline.engine.evictions()
         files: dict[str, list[dict[str, object]]] = {
             source.name: [] for source in self._settings.sources
         }
-        for file in self._tailer.files():
+        for file in self._parts.tailer.files():
             files.setdefault(file.source, []).append(_described(file))
-        past = await self._state.outbox.last_alerts()
+        past = await self._parts.state.outbox.last_alerts()
         return {
             "running": self._is_running,
             "version": __version__,
@@ -267,7 +281,7 @@ class Daemon:
             "started_at": self._started_at,
             "config": str(self._settings.path),
             "trouble": self._trouble,
-            "is_caught_up": self._watch.is_caught_up,
+            "is_caught_up": self._parts.watch.is_caught_up,
             "waiting_matches": pipeline.waiting,
             "late_matches": pipeline.late,
             "reload_failures": self._reload_failures,
@@ -276,7 +290,7 @@ class Daemon:
             "rules": {
                 name: {"keys": keys[name], "evictions": evictions[name]} for name in pipeline.rules
             },
-            "outbox": await self._delivery.status(),
+            "outbox": await self._parts.delivery.status(),
             "last_alerts": [msgspec.to_builtins(alert) for alert in past],
         }
 
@@ -303,7 +317,7 @@ async def supervised(name: str, run: Callable[[], Awaitable[None]]) -> None:
                     f"the {name} failed {FAILURES} times in a minute"
                 ) from error
             log.exception("loop failed; starting it again", loop=name)
-            await asyncio.sleep(0.1 * 2 ** len(failures))
+            await asyncio.sleep(FIRST_PAUSE_SECONDS * 2 ** len(failures))
         else:
             return
 

@@ -42,8 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     logs.configure(settings.log.level, settings.log.format)
     log = structlog.get_logger(__name__)
-    # What is there now stays: the collector need not look at it again and again.
-    gc.freeze()
+    # Most of what is made lives for one batch: the collector need not look so often.
     gc.set_threshold(100_000, 50, 100)
     try:
         asyncio.run(Daemon(settings, os.environ).run())
