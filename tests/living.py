@@ -172,6 +172,11 @@ directory = "{self.state}"
         """What the daemon has logged."""
         return (self.directory / "alertd.log").read_text()
 
+    @property
+    def last_words(self) -> str:
+        """The end of what the daemon has logged."""
+        return self.log[-3000:]
+
     def start(self, *, wait: bool = True) -> None:
         """Start a daemon, and wait until it says that it is ready."""
         self._process = subprocess.Popen(
@@ -191,7 +196,7 @@ directory = "{self.state}"
             try:
                 said = self._socket.recv(4096).decode().splitlines()
             except TimeoutError:
-                raise AssertionError(f"alertd did not say {message}:\n{self.log}") from None
+                raise AssertionError(f"alertd did not say {message}:\n{self.last_words}") from None
             if message in said:
                 return
 
@@ -234,9 +239,9 @@ directory = "{self.state}"
             if status and holds(status):
                 return status
             threading.Event().wait(0.01)
-        raise AssertionError(f"never so: {what}\n{json.dumps(status)}\n{self.log}")
+        raise AssertionError(f"never so: {what}\n{json.dumps(status)[:3000]}\n{self.last_words}")
 
-    def wait_until_read(self, *paths: Path) -> dict[str, Any]:
+    def wait_until_read(self, *paths: Path, within: float = WITHIN) -> dict[str, Any]:
         """Wait until all that these files hold now has been judged and mailed."""
         sizes = {str(path): path.stat().st_size for path in paths}
 
@@ -249,7 +254,7 @@ directory = "{self.state}"
                 and status["outbox"]["pending"] == 0
             )
 
-        return self.wait_until(f"{sizes} read", is_read)
+        return self.wait_until(f"{sizes} read", is_read, within)
 
     def close(self) -> None:
         """End whatever still runs."""
