@@ -40,11 +40,12 @@ _SEARCHED_TO_END = SEARCHED + 128
 _WORD = "[0-9A-Za-z_]"
 _LEFT, _RIGHT = f"(?<!{_WORD})", f"(?!{_WORD})"
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_MONTH = (
-    "(?P<b>(?i:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
-    "|sep(?:t(?:ember)?)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?))"
+MONTH_NAME = (
+    "(?i:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
+    "|sep(?:t(?:ember)?)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
 )
-_WEEKDAY = "(?i:(?:mon|tue(?:s)?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?)"
+_MONTH = f"(?P<b>{MONTH_NAME})"
+WEEKDAY_NAME = "(?i:(?:mon|tue(?:s)?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?)"
 _CLOCK = r"(?P<H>[0-9]{1,2}):(?P<M>[0-9]{1,2}):(?P<S>[0-9]{1,2})"
 _FRACTION = r"(?:[.,](?P<f>[0-9]+))?"
 _TIME = _CLOCK + _FRACTION
@@ -153,7 +154,7 @@ _ANDROID = Form(
 )
 _CLF = Form(
     "day, month's name",
-    rf"(?:{_WEEKDAY},? )?(?P<d>[0-9]{{1,2}})(?P<s>[-/ ]){_MONTH}"
+    rf"(?:{WEEKDAY_NAME},? )?(?P<d>[0-9]{{1,2}})(?P<s>[-/ ]){_MONTH}"
     rf"(?:(?P=s)(?P<Y>[0-9]{{4}}))?(?:[:]|  ?){_TIME}{_ZONE}",
     after_blank=_OFFSETS,
 )
@@ -166,14 +167,14 @@ _SYSLOG = Form(
 # `date` writes the zone between the time and the year; a name other than UTC is the machine's own.
 _ASCTIME = Form(
     "asctime",
-    rf"{_BEFORE}{_WEEKDAY},? {_MONTH}  ?(?P<d>[0-9]{{1,2}})  ?{_TIME}"
+    rf"{_BEFORE}{WEEKDAY_NAME},? {_MONTH}  ?(?P<d>[0-9]{{1,2}})  ?{_TIME}"
     rf"(?:(?: (?:(?P<z>UTC|GMT|[+-][0-9]{{4}})|[A-Z]{{3,5}}))?{_YEAR_AFTER})?",
     after_blank=_DIGITS + _UPPER + "+-",
     reach=20,
 )
 _YEAR_BEFORE = Form(
     "month's name, day, year",
-    rf"{_BEFORE}(?:{_WEEKDAY},? )?{_MONTH}  ?(?P<d>[0-9]{{1,2}}),? (?P<Y>[0-9]{{4}}),?  ?"
+    rf"{_BEFORE}(?:{WEEKDAY_NAME},? )?{_MONTH}  ?(?P<d>[0-9]{{1,2}}),? (?P<Y>[0-9]{{4}}),?  ?"
     rf"{_TIME}{_ANY_AM_PM}{_ZONE}",
     after_blank=_OFFSETS + "APap",
 )
@@ -210,17 +211,17 @@ _FORMS = {
 _N2 = "[0-9]{1,2}"
 _BEGINNING = re.compile(
     _LEFT + r"(?:(?=[0-9])(?:"
-    r"(?P<year>(?=[0-9]{4}[-/.][0-9]{1,2}[-/.]))"
+    rf"(?P<year>(?=[0-9]{{4}}[-/.]{_N2}[-/.]{_N2}[Tt ]))"
     rf"|(?P<doubt>(?={_N2}(?P<_>[-/.]){_N2}(?P=_)[0-9]{{2}}(?:[0-9]{{2}})?(?:  ?|, ){_N2}:))"
     rf"|(?P<cpanel>(?={_N2}/{_N2}/[0-9]{{4}}:))"
-    rf"|(?P<named>(?={_N2}[-/ ](?i:{'|'.join(_MONTHS)})[A-Za-z]{{0,6}}[-/ :]))"
+    rf"|(?P<named>(?={_N2}[-/ ]{MONTH_NAME}[-/ :]))"
     r"|(?P<eight>(?=[0-9]{8}[Tt -] ?[0-9]{1,2}))"
     r"|(?P<six>(?=[0-9]{6}  ?[0-9]))"
     r"|(?P<long>(?=[0-9]{10}))"
     r"|(?P<android>(?=[0-9]{2}-[0-9]{2} [0-9]))"
     rf"|(?P<proxifier>(?={_N2}\.{_N2} [0-9])))"
-    rf"|(?P<month>(?=(?i:{'|'.join(_MONTHS)})[A-Za-z]{{0,6}}[ -]))"
-    r"|(?P<weekday>(?=(?i:mon|tue|wed|thu|fri|sat|sun)[A-Za-z]{0,6},? ))"
+    rf"|(?P<month>(?={MONTH_NAME}[ -]))"
+    rf"|(?P<weekday>(?={WEEKDAY_NAME},? ))"
     r"|(?P<zone>(?=(?:UTC|GMT|[+-][0-9]{2}:?[0-9]{2}) [A-Za-z]{3}))"
     r"|(?P<tai>(?=@4[0-9a-f]))|(?P<angle>(?=<[0-9]{2}/)))",
     re.ASCII,

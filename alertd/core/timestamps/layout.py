@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from alertd.core.timestamps.forms import SEARCHED, fields_of, number
+from alertd.core.timestamps.forms import MONTH_NAME, SEARCHED, WEEKDAY_NAME, fields_of, number
 from alertd.core.timestamps.instants import Fields, Stamp
 
 if TYPE_CHECKING:
@@ -18,19 +18,14 @@ if TYPE_CHECKING:
 
     from alertd.core.timestamps.instants import Instants
 
-_MONTH = (
-    "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
-    "|sep(?:tember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?"
-)
-_WEEKDAY = "(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?"
 _TWO = "[0-9]{1,2}| [0-9]"
 _DIRECTIVES = {
     "Y": "(?P<Y>[0-9]{4})",
     "y": "(?P<y>[0-9]{2})",
     "m": "(?P<m>1[0-2]|0[1-9]|[1-9])",
-    "b": f"(?P<b>{_MONTH})",
-    "B": f"(?P<b>{_MONTH})",
-    "h": f"(?P<b>{_MONTH})",
+    "b": f"(?P<b>{MONTH_NAME})",
+    "B": f"(?P<b>{MONTH_NAME})",
+    "h": f"(?P<b>{MONTH_NAME})",
     "d": "(?P<d>3[01]|[12][0-9]|0[1-9]| ?[1-9])",
     "e": "(?P<d>3[01]|[12][0-9]|0[1-9]| ?[1-9])",
     "H": f"(?P<H>{_TWO})",
@@ -43,8 +38,8 @@ _DIRECTIVES = {
     "p": r"(?P<p>[ap])\.?m\.?",
     "z": "(?P<z>z|utc|gmt|[+-][0-9]{2}(?::?[0-9]{2})?)",
     "Z": "(?:(?P<u>utc|gmt|z)|[a-z]{3,5})",
-    "a": _WEEKDAY,
-    "A": _WEEKDAY,
+    "a": WEEKDAY_NAME,
+    "A": WEEKDAY_NAME,
     "s": "(?P<s>[0-9]{9,19})",
     "%": "%",
 }

@@ -138,10 +138,12 @@ class TimestampReader:
                 return stamp
         if self._layout is not None:
             return self._layout.read(text, reference)
-        value = bare(text)
-        time = number(value)
+        value, time = text, number(text)
+        if time is None:
+            value = bare(text)
+            time = number(value)
         if time is not None:
-            return Stamp(time, None)
+            return _stamp((time, None))
         try:
             for found in whole(value):
                 stamp = found.stamp(self._instants, reference)
