@@ -44,7 +44,9 @@ _LOGIN_CODES = frozenset({530, 534, 535, 538})
 
 _ADDRESS_LENGTH = 400
 """Characters, a display name included; what is longer takes minutes to encode."""
-_ADDRESS = re.compile(r"(?:.*<)?([^<>\s]+@[^<>\s@]+)>?\s*")
+# Without quotes and comments: aiosmtplib would read "a,b@example.com" as a mail to "a".
+_ATOM = r'[^\s()<>\[\]:;@\\,"]+'
+_ADDRESS = re.compile(rf"(?:.*<)?({_ATOM}@(?:{_ATOM}|\[[0-9.]+\]))>?\s*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
