@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from alertd.config.errors import Finding, show, suggestion
+from alertd.config.errors import Finding, show, show_regex, suggestion
 from alertd.config.units import spell_size
 from alertd.core.engine import EVIDENCE_BYTES, worst_case_bytes
 from alertd.core.rules import Conjunction, Pattern
@@ -91,21 +91,14 @@ def check_rule(rule: Rule, sources: Sequence[Source]) -> Iterator[Finding]:
     """
     place = ("rule", rule.name)
     if not any(source.multiline for source in sources):
-        for key, selector in (("match", rule.match), ("unless", rule.unless)):
-            for regex in _patterns(selector):
-                if "\n" in regex and not re.compile(regex).flags & re.VERBOSE:
-                    yield Finding(
-                        (*place, key),
-                        f"{show(regex)} holds a line break, and no line does; write it on one "
-                        "line, or begin it with (?x)",
-                    )
+        yield from _broken_lines(rule)
     known = {"line"}
     for source in sources:
         fields = _fields(source)
         if fields is None:
             return
         known |= fields
-    with_groups = known.union(*(re.compile(each).groupindex for each in _patterns(rule.match)))
+    with_groups = known.union(*(re.compile(each).groupindex for each in _regexes(rule.match)))
     for key, used, available in (
         ("match", _demanded(rule.match), known),
         ("unless", _demanded(rule.unless), with_groups),
@@ -113,7 +106,10 @@ def check_rule(rule: Rule, sources: Sequence[Source]) -> Iterator[Finding]:
     ):
         for field in dict.fromkeys(used):
             if field not in available:
-                yield Finding((*place, key), _no_field(field, available))
+                text = _no_field(field, available)
+                if key != "match":
+                    text += " (a regex in match adds fields by (?P<name>…))"
+                yield Finding((*place, key), text)
 
 
 def check_memory(rules: Sequence[Rule], memory_max: int, share: str) -> Iterator[Finding]:
@@ -134,7 +130,7 @@ def check_memory(rules: Sequence[Rule], memory_max: int, share: str) -> Iterator
             ("memory_max",),
             f"the rules may come to hold {spell_size(total)}, {spell_size(costs[name])} of it rule "
             f"{show(name)} and {lines} lines for mails, but {spell_size(memory_max)} are allowed"
-            f"{share}; lower that rule's max_keys or more_than, or raise memory_max",
+            f"{share}; raise memory_max, or lower that rule's max_keys or more_than",
         )
 
 
@@ -148,11 +144,13 @@ def lint_rule(rule: Rule) -> Iterator[Finding]:
                 yield Finding(
                     place,
                     f"whoever can write text into the line can forge {field}, because "
-                    f"{show(regex)} may match anywhere in it; describe the line up to its end "
-                    "and close the regex with $",
+                    f"{show_regex(regex)} may match anywhere in it; describe the line up to its "
+                    "end and close the regex with $",
                 )
         if _matches_every_line(regex):
-            yield Finding(place, f"{show(regex)} matches every line; write '.*' if that is meant")
+            yield Finding(
+                place, f"{show_regex(regex)} matches every line; write '.*' if that is meant"
+            )
 
 
 def lint_port(port: int, security: str) -> Iterator[Finding]:
@@ -164,6 +162,17 @@ def lint_port(port: int, security: str) -> Iterator[Finding]:
             f'{port} is usually for security = "{usual}", and this is "{security}"; '
             "if mail does not leave, correct one of them",
         )
+
+
+def _broken_lines(rule: Rule) -> Iterator[Finding]:
+    for key, selector in (("match", rule.match), ("unless", rule.unless)):
+        for regex in _patterns(selector):
+            if "\n" in regex and not re.compile(regex).flags & re.VERBOSE:
+                yield Finding(
+                    ("rule", rule.name, key),
+                    f"{show_regex(regex)} holds a line break, and no line does; write it on one "
+                    "line, or begin it with (?x)",
+                )
 
 
 def _is_movable(before: str) -> bool:
@@ -191,6 +200,18 @@ def _patterns(selector: Selector) -> list[str]:
     return [alternative.regex for alternative in selector if isinstance(alternative, Pattern)]
 
 
+def _regexes(selector: Selector) -> list[str]:
+    """List the regexes whose named groups become fields."""
+    on_fields = [
+        str(condition.operand)
+        for alternative in selector
+        if isinstance(alternative, Conjunction)
+        for condition in alternative.conditions
+        if condition.operator == "regex"
+    ]
+    return _patterns(selector) + on_fields
+
+
 def _demanded(selector: Selector) -> Iterator[str]:
     """Name the fields that conditions are about."""
     for alternative in selector:
@@ -199,8 +220,6 @@ def _demanded(selector: Selector) -> Iterator[str]:
 
 
 def _no_field(field: str, known: Collection[str]) -> str:
-    listed = ", ".join(sorted(known))
+    listed = ", ".join(show(each)[1:-1] for each in sorted(known))
     close = suggestion(field, sorted(known))
-    return f"no line can have a field {show(field)}" + (
-        close or f"; there are {listed}, and what a regex in match names by (?P<name>…)"
-    )
+    return f"no line can have a field {show(field)}" + (close or f"; there are only {listed}")

@@ -88,9 +88,7 @@ def _alternative(
             )
         case dict():
             findings.append(
-                Finding(
-                    place, '{} is an empty table; write a condition, like { severity = "Fatal" }'
-                )
+                Finding(place, '{} is empty; write a condition, like { severity = "Fatal" }')
             )
         case _:
             findings.append(
@@ -116,7 +114,7 @@ def _conditions(
     if isinstance(demand, dict):
         if not demand:
             findings.append(
-                Finding(place, "{} is an empty table; write an operator, like { at_least = 500 }")
+                Finding(place, "{} is empty; write an operator, like { at_least = 500 }")
             )
         return [
             condition
@@ -169,6 +167,7 @@ def _simple(field: str, operator: str, operand: object) -> Condition:
 
 
 def _remedy(field: str, operator: str) -> str:
+    field = show(field)[1:-1]
     if operator.lower() in _ELSEWHERE:
         return "; " + _ELSEWHERE[operator.lower()].format(field=field)
     close = suggestion(operator, _OPERATORS)

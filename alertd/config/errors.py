@@ -16,7 +16,7 @@ from alertd.core.sentences import quoted, visible
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_SHOWN = 60
+_SHOWN = 120
 
 
 class ConfigError(Exception):
@@ -100,6 +100,11 @@ def show(value: object) -> str:
             return "a huge number"
         case _:
             return _shorten(visible(str(value)))
+
+
+def show_regex(regex: str) -> str:
+    """Write a regex as one should in TOML: in single quotes, where a backslash is one."""
+    return f"'{_shorten(visible(regex))}'"
 
 
 def reason_of(error: Exception) -> str:

@@ -189,7 +189,7 @@ class _Loading:
         self._check_name("rule", name)
         for source in table.source or ():
             if source not in sources and not self._is_refused("source", source):
-                listed = ", ".join(sources) or "none"
+                listed = ", ".join(show(each)[1:-1] for each in sources) or "none"
                 self._report.refuse(
                     ("rule", name, "source"),
                     f"there is no source {show(source)}"

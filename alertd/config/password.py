@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from alertd.config import values
 from alertd.config.checks import is_loopback
 from alertd.config.errors import reason_of, show
+from alertd.core.sentences import quoted, visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,7 +84,7 @@ def _credential(environ: Mapping[str, str]) -> Path | None:
 
 def _read(path: Path, report: Report) -> str | None:
     place = ("email", "password_file")
-    shown = show(str(path))
+    shown = quoted(str(path))
     try:
         # Non-blocking, because a named pipe without a writer would hold us for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -110,5 +111,8 @@ def _read(path: Path, report: Report) -> str | None:
         return None
     if mode & stat.S_IROTH:
         # No error, because containers mount their secrets like that.
-        report.warn(place, f"{shown} can be read by everybody on this machine; chmod 600 {path}")
+        report.warn(
+            place,
+            f"{shown} can be read by everybody on this machine; chmod 600 {visible(str(path))}",
+        )
     return password

@@ -29,6 +29,7 @@ _TOML_REMEDIES = (
     ("twice", "every table and key may stand there once: rename or join them"),
     ("overwrite", "every key may stand there once: remove one of them"),
     ("Duplicate", "every key may stand there once: remove one of them"),
+    ("Expected newline", "a line holds one key and its value, and text stands in quotes"),
     ("Invalid value", "text stands in quotes"),
     ('Expected "\'"', "close it on the same line"),
     ("Unterminated", "close it on the same line"),

@@ -84,7 +84,7 @@ def _findings(detail: ErrorDetails) -> list[Finding]:
                 return [Finding((*place, *inner.place), inner.text) for inner in error.findings]
             text = str(error)
         case "model_type" | "dict_type":
-            header = ".".join(place)
+            header = ".".join(show(key)[1:-1] for key in place)
             if place in {("rule",), ("source",)}:
                 header += ".NAME"
             text = f"expected a table, got {show(detail['input'])}; write [{header}]"

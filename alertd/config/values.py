@@ -17,8 +17,9 @@ import re
 import warnings
 from typing import TYPE_CHECKING
 
-from alertd.config.errors import show, suggestion
+from alertd.config.errors import show, show_regex, suggestion
 from alertd.config.units import size
+from alertd.core.sentences import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -33,7 +34,7 @@ _LONGEST_HOST = 253
 _SHORTEST_LINE, _LONGEST_LINE = 2**10, 2**20
 # Codecs that Python calls text encodings although no log is written in them.
 _NO_CHARSETS = frozenset(
-    {"idna", "punycode", "raw-unicode-escape", "unicode-escape", "undefined", "mbcs", "oem"}
+    {"idna", "punycode", "raw-unicode-escape", "unicode-escape", "mbcs", "oem"}
 )
 _REGEX_REMEDIES = (
     ("character set", r"write \[ for the character [ itself"),
@@ -169,10 +170,10 @@ def name(value: str) -> str | None:
 def address(value: object) -> str:
     """Read a bare mail address."""
     what = text(value)
-    if _ADDRESS.fullmatch(what):
+    if _ADDRESS.fullmatch(what) and what.isprintable():
         return what
     named = _NAMED_ADDRESS.fullmatch(what)
-    if named and _ADDRESS.fullmatch(named["address"]):
+    if named and _ADDRESS.fullmatch(named["address"]) and what.isprintable():
         raise ValueError(f'{show(what)} has a name; write only "{named["address"]}"')
     raise ValueError(f'{show(what)} is not a mail address; write it like "ops@example.com"')
 
@@ -181,7 +182,7 @@ def sender(value: object) -> str:
     """Read a mail address that may have a name: ``alertd <alerts@example.com>``."""
     what = text(value).strip()
     named = _NAMED_ADDRESS.fullmatch(what)
-    if _ADDRESS.fullmatch(named["address"] if named else what):
+    if _ADDRESS.fullmatch(named["address"] if named else what) and what.isprintable():
         return what
     raise ValueError(
         f'{show(what)} is not a mail address; write it like "alertd <alerts@example.com>"'
@@ -199,7 +200,7 @@ def host(value: object) -> str:
             f"{show(what)} has a port; write host = {show(server)} and port = {port[:5]}"
         )
     what = what.removeprefix("[").removesuffix("]")
-    if not _HOST.fullmatch(what) or len(what) > _LONGEST_HOST:
+    if not _HOST.fullmatch(what) or not what.isprintable() or len(what) > _LONGEST_HOST:
         raise ValueError(f'{show(what)} is not a server name; write it like "smtp.example.com"')
     return what
 
@@ -213,7 +214,7 @@ def absolute(value: object) -> str:
     """
     what = text(value)
     if "\0" in what:
-        raise ValueError(f"{show(what)} holds a NUL; no path can")
+        raise ValueError(f"{show(what)} holds a NUL, which no path can; remove it")
     if not what.startswith("/"):
         raise ValueError(f'{show(what)} is not an absolute path; write it from "/" on')
     if ".." in what.split("/"):
@@ -234,7 +235,9 @@ def password_file(value: object) -> str:
 def glob(value: object) -> str:
     """Read an absolute glob of files."""
     if isinstance(value, str) and value and "/" not in value:
-        raise ValueError(f'{show(value)} is not an absolute path; write it like "/var/log/{value}"')
+        raise ValueError(
+            f"{show(value)} is not an absolute path; write it like {show('/var/log/' + value)}"
+        )
     what = absolute(value)
     if what.endswith("/"):
         raise ValueError(f"{show(what)} is a directory; write {show(what + '*')} for its files")
@@ -297,27 +300,35 @@ def encoding(value: object) -> str:
         The codec's own name: ``utf-8``, ``cp1252``.
     """
     what = text(value)
+    codec = _codec(what)
+    if codec is None:
+        raise ValueError(
+            f'{show(what)} is not an encoding; write "utf-8", or another name that Python knows'
+        )
     every_ascii = bytes(range(128))
     try:
-        codec = codecs.lookup(what).name.replace("_", "-")
-        if codec in _NO_CHARSETS:
-            raise LookupError
         is_ascii = every_ascii.decode(codec) == every_ascii.decode("ascii")
     except UnicodeError:
         is_ascii = False
-    except (LookupError, ValueError, ImportError):
-        # What Python calls a codec may also be a compression, or nothing at all.
-        raise ValueError(
-            f'{show(what)} is not an encoding; write "utf-8", or another name that Python knows'
-        ) from None
     # Such an encoding says between the lines' bytes what the next ones mean.
     is_ascii = is_ascii and not codec.startswith("iso2022")
     if not is_ascii or "\n".encode(codec.removesuffix("-sig")) != b"\n":
         raise ValueError(
             f"{show(what)} cannot be followed line by line, because its line ends or letters are "
-            f"not single ASCII bytes; have the file converted: iconv -f {what} -t UTF-8"
+            f"not single ASCII bytes; have the file converted: iconv -f {visible(what)} -t UTF-8"
         )
     return codec.removesuffix("-sig")
+
+
+def _codec(name: str) -> str | None:
+    """Look up an encoding in which files are written."""
+    try:
+        codec = codecs.lookup(name).name.replace("_", "-")
+        # What Python calls a codec may also be a compression, or nothing at all.
+        "text".encode(codec)
+    except (LookupError, ValueError, ImportError):
+        return None
+    return None if codec in _NO_CHARSETS else codec
 
 
 def timezone(value: object) -> tzinfo:
@@ -372,7 +383,7 @@ def regex(value: object) -> str:
     remedy = next(
         (remedy for word, remedy in _REGEX_REMEDIES if word in reason), "write it as Python does"
     )
-    raise ValueError(f"{show(value)} is not a regex: {reason}; {remedy}")
+    raise ValueError(f"{show_regex(value)} is not a regex: {reason}; {remedy}")
 
 
 def _split(value: EnvironmentText) -> Iterable[object]:
