@@ -462,7 +462,11 @@ class Delivery:
         """Make a mail's bytes, for good."""
         is_single = len(mailing.notices) == 1
         notices = await self._outbox.notices(mailing.notices, is_brief=not is_single)
-        mail = self._rendered(notices, mailing)
+        if is_single:
+            mail = self._rendered(notices, mailing)
+        else:
+            # Thousands of alerts take a second, in which other tasks want to run.
+            mail = await asyncio.to_thread(self._rendered, notices, mailing)
         self._unrecorded.append(
             Frozen(
                 message_id=mail.message_id,

@@ -66,7 +66,6 @@ CREATE TABLE copy (
     PRIMARY KEY (mail, address)
 ) WITHOUT ROWID;
 CREATE INDEX copy_unfinished ON copy (status) WHERE status <> 'sent';
-CREATE INDEX notice_done ON notice (done_at);
 """
 
 MIGRATIONS: Final[tuple[str, ...]] = (_FIRST,)
