@@ -115,6 +115,7 @@ class Tailer:
         )
         self._buffer: bytearray | None = None
         self._by_path: dict[str, list[FollowedFile]] = {}
+        self._directories = self._placement.directories()
         self._view = View()
         self._said_empty: set[tuple[str, str]] = set()
         self._scanning = asyncio.Lock()
@@ -249,6 +250,7 @@ class Tailer:
             self._roster.drop(file)
             self._shut(file)
         self._placement.reconsider(by_name)
+        self._index()
         self._said_empty.clear()
         self._scan_wanted.set()
 
@@ -394,7 +396,7 @@ class Tailer:
         is_doubtful = any(file.is_suspect for file in self._roster)
         view = await away(
             self._survey.look,
-            self._placement.directories(),
+            self._directories,
             is_forced=is_forced or is_doubtful,
         )
         if view.is_changed:
@@ -489,6 +491,7 @@ class Tailer:
             for path in {file.path, file.target}:
                 by_path.setdefault(path, []).append(file)
         self._by_path = by_path
+        self._directories = self._placement.directories()
 
     # -- leaving
 
@@ -567,12 +570,14 @@ class Tailer:
             file.content = None
 
     def _shut_some(self) -> None:
-        """Close the files used longest ago that can be opened again."""
+        """Close the files used longest ago that can be opened again, first those at their end."""
         excess = len(self._open) - self._most_open + self._most_open // 16
-        for file in list(self._open):
-            if excess <= 0:
-                return
-            if not file.is_deleted and not file.is_behind and not file.is_held:
+        for may_be_behind in (False, True):
+            for file in list(self._open):
+                if excess <= 0:
+                    return
+                if file.is_deleted or file.is_held or (file.is_behind and not may_be_behind):
+                    continue
                 self._shut(file)
                 excess -= 1
 
