@@ -47,8 +47,8 @@ def test_what_was_there_before_is_back_afterwards() -> None:
     """The handler and the timer, also when something else went wrong."""
     before = signal.getsignal(signal.SIGVTALRM)
 
-    with pytest.raises(KeyError), Deadline(0.004) as deadline:
-        deadline.step = 1
+    deadline = Deadline(0.004)
+    with pytest.raises(KeyError), deadline:
         raise KeyError
 
     assert before == signal.getsignal(signal.SIGVTALRM)

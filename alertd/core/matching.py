@@ -299,6 +299,7 @@ class Matcher:
         self.find = self._times.find if is_anywhere else None
         self.record = record(source)
         self.other = record(source)
+        self.rows = [one for one in (self.record, self.other) if isinstance(one, CsvRecord)]
         self._encoding = source.encoding
         self._compile(database)
         # How many bytes are scanned at once: fewer where everything matches.  It saves work and
@@ -390,9 +391,8 @@ class Matcher:
 
     def name_fields(self, header: tuple[str, ...] | None) -> None:
         """Take the names of a csv's fields from the file at hand."""
-        for one in (self.record, self.other):
-            if isinstance(one, CsvRecord):
-                one.name(header)
+        for row in self.rows:
+            row.name(header)
 
     def _text(self, raw: bytes) -> str:
         line = trimmed(raw)
@@ -545,7 +545,7 @@ class _Pass:
     def _header_end(self) -> int:
         """Give the position of the first line that is a record."""
         matcher, framing, data = self._matcher, self._framing, self._data
-        if not isinstance(matcher.record, CsvRecord):
+        if not matcher.rows:
             return 0
         source = matcher.source
         position = 0
@@ -580,6 +580,7 @@ class _Pass:
         end = _line_end(data, start)
         line = trimmed(data[start:end])
         self._counters.cut += len(line) > matcher.source.max_line
+        # One line never has too many candidates for one turn.
         hits = matcher.candidates(line[: matcher.source.max_line], []) or []
         rules = {hit & matcher.mask for hit in hits}.union(matcher.always)
         self._confirm([end << matcher.shift | rule for rule in sorted(rules)])

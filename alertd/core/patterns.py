@@ -332,9 +332,7 @@ class _Writer:
             return self._branches((yes, no or ()), flags, is_leading=is_leading)
         if operation is ops.GROUPREF:
             return _Part(r"[^\n]*", 0)
-        if operation is ops.FAILURE:
-            raise _Never
-        # ASSERT and ASSERT_NOT: what they look at stays unread.
+        # ASSERT, ASSERT_NOT and FAILURE: what they look at stays unread.
         return _Part("", 0)
 
     def _group(self, nodes: Sequence[Node], flags: int, *, is_leading: bool) -> _Part:

@@ -63,16 +63,17 @@ class Scanner:
         Raises:
             Refused: Some expressions cannot be compiled.
         """
-        self._sets = _layout(expressions)
         self._key = _key(expressions)
-        self._databases = self._restored(stored) or [_compiled(one) for one in self._sets]
+        self._databases = self._restored(stored) or [
+            database for one in _layout(expressions) for database in _compiled(one)
+        ]
 
     def _restored(self, stored: bytes | None) -> list[hyperscan.Database] | None:
         if stored is None:
             return None
         try:
             content = msgspec.msgpack.decode(stored, type=_Stored)
-            if content.key != self._key or len(content.databases) != len(self._sets):
+            if content.key != self._key:
                 return None
             return [_loaded(database) for database in content.databases]
         except (msgspec.MsgspecError, hyperscan.error):
@@ -135,15 +136,17 @@ def _loaded(stored: bytes) -> hyperscan.Database:
     return database
 
 
-def _compiled(numbered: list[tuple[int, bytes]]) -> hyperscan.Database:
+def _compiled(numbered: list[tuple[int, bytes]]) -> list[hyperscan.Database]:
     try:
-        return _attempt(numbered)
+        return [_attempt(numbered)]
     except hyperscan.error:
         # The error does not say which expression it is about.
-        refused = frozenset(one[1] for one in numbered if not is_accepted(one[1]))
-        if not refused:
-            raise
-        raise Refused(refused) from None
+        refused = frozenset(one for _, one in numbered if not is_accepted(one))
+        if refused:
+            raise Refused(refused) from None
+        # Together they are too much.
+        half = len(numbered) // 2
+        return [*_compiled(numbered[:half]), *_compiled(numbered[half:])]
 
 
 def is_accepted(expression: bytes) -> bool:

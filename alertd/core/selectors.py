@@ -184,14 +184,12 @@ def _shortfall(alternative: Alternative, record: Record) -> str:
     view = View(record, {})
     if isinstance(alternative, Pattern):
         return f"'{alternative.regex}' is not in it"
-    for condition in alternative.conditions:
-        if condition_test(condition)(view) is None:
-            value = view.get(condition.field)
-            if value is None:
-                return f"field {condition.field} is missing"
-            found = "its whole text" if condition.field == WHOLE_LINE else f'"{value}"'
-            return f"field {condition.field} is {found}, which is not what is asked for"
-    return "it took a regex too long"
+    failed = next(one for one in alternative.conditions if condition_test(one)(view) is None)
+    value = view.get(failed.field)
+    if value is None:
+        return f"field {failed.field} is missing"
+    found = "its whole text" if failed.field == WHOLE_LINE else f'"{value}"'
+    return f"field {failed.field} is {found}, which is not what is asked for"
 
 
 def shown_in(alternative: Alternative, record: Record) -> tuple[int, int]:

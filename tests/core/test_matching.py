@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from datetime import UTC
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -130,8 +129,6 @@ REGEXES = (
                 "^",
                 "$",
                 "[^a]",
-            ]
-            + [
                 "(?i:k)",
                 "(?=a)",
                 "(a|b)",
@@ -203,7 +200,10 @@ def rule_sets(draw: st.DrawFn) -> list[Rule]:
 
 JUNK = st.lists(
     st.sampled_from(
-        [text.encode() for text in ["Fatal", *'abkKé \t,"1_:p\r\xa0\u2028\x0bſİ😀', "500"]]
+        [
+            text.encode()
+            for text in ["Fatal", *'abkKé \t,"1_:p\r\xa0\u2028\x0b\u017f\u0130😀', "500"]
+        ]
         + [b"\xff", b"\xc3", b"\xe2\x82", b"\0", b"\xef\xbf\xbd", b"2026-11-24T10:00:0"]
         + [b"2026-10-25 02:30:00 ", b"2026-10-25 02:10:00 ", b"Nov 24 10:00:01 "]
     ),
@@ -221,8 +221,11 @@ JSON_CHARACTERS = st.sampled_from(
         "\\u00E9",
         "\\ud83d\\ude00",
         "500",
+        "\\u0046atal",
+        "\\u212a",
+        "\t",
+        "�",
     ]
-    + ["\\u0046atal", "\\u212a", "\t", "\ufffd"]
 )
 JSON_VALUES = st.one_of(
     st.lists(JSON_CHARACTERS, max_size=3).map(lambda parts: f'"{"".join(parts)}"'),
@@ -238,9 +241,16 @@ JSON_VALUES = st.one_of(
             "-0",
             "true",
             "null",
+            "NaN",
+            '" 500 "',
+            '"5e2"',
+            '"\\u0035\\u0030\\u0030"',
+            "1e400",
+            "1234567890123456789012",
+            '"\\t5e2"',
+            '".5"',
+            "-500",
         ]
-        + ["NaN", '" 500 "', '"5e2"', '"\\u0035\\u0030\\u0030"', "1e400", "1234567890123456789012"]
-        + ['"\\t5e2"', '".5"', "-500"]
     ),
 )
 JSON_LINES = st.dictionaries(
@@ -393,6 +403,7 @@ def test_chunks_give_what_line_by_line_gives(format_: Format, data: st.DataObjec
         ("syslog", {"severity": ("exists", False)}, "<999>Nov  4 10:00:01 host sshd[7]: hi"),
         ("syslog", {"message": ("regex", "(?i)HI")}, "Nov  4 10:00:01 host a: Hi"),
         ("syslog", {"program": ("exists", False)}, "no syslog"),
+        ("json", {"line": 5.0}, "5"),
         ("plain", {"line": ("contains", "x")}, "axb"),
         ("plain", {"line": 5.0}, "5.0"),
         ("plain", {"line": ""}, ""),
@@ -455,6 +466,26 @@ def test_named_groups_become_fields() -> None:
     found, _, _ = one_batch(content, source(), one)
 
     assert [("1.2.3.4", "root")] == [match.key for match in found]
+
+
+@pytest.mark.parametrize("n", ["6", "5", "x", ""])
+def test_a_named_group_can_be_compared_as_a_number(n: str) -> None:
+    """One that took no part, or is no number, fulfils nothing."""
+    one = looking_for("took (?P<n>.)?", unless=(alternative({"n": ("at_most", 5.0)}),))
+
+    found, _, _ = one_batch(f"took {n}\n".encode(), source(), one)
+
+    assert (n != "5") == bool(found)
+
+
+@pytest.mark.parametrize("fields", [("a",), ("a", "b")])
+def test_a_candidate_that_python_does_not_find_is_none(fields: tuple[str, ...]) -> None:
+    """Hyperscan cannot look ahead."""
+    one = looking_for("(?P<a>x)(?P<b>y)(?=z)", group_by=fields)
+
+    found, _, _ = one_batch(b"xy\nxyz\n", source(), one)
+
+    assert ["xyz"] == [match.line for match in found]
 
 
 @pytest.mark.parametrize("fields", [("port",), ("port", "user")])
@@ -574,6 +605,21 @@ def test_check_can_say_how_lines_are_found() -> None:
 
     assert [False, True, False, False] == [way.is_slow for way in ways]
     assert "the text 'fatal' or the text 'panic'" == ways[2].description
+
+
+@pytest.mark.parametrize(
+    ("regex", "is_slow"),
+    [("(?:a|b(?:c|d(?:e|f.{400}){16}){16}){16}z", False), ("a" * 20_000, True)],
+)
+def test_what_hyperscan_refuses_is_found_all_the_same(regex: str, is_slow: bool) -> None:  # noqa: FBT001
+    """Without its bounded repeats, or by testing every line."""
+    matcher = Matcher(source(max_line=1 << 16), [looking_for(regex), looking_for("x", name="x")])
+    line = b"a" * 20_000 if is_slow else b"a" * 16 + b"z"
+
+    matched = matcher.match(Batch("1", "app", "/x", 0, b"x\n" + line + b"\n", READ_AT), Framing())
+
+    assert ["x", "fatal"] == [match.rule for match in matched.matches]
+    assert [is_slow, False] == [way.is_slow for way in matcher.strategies()]
 
 
 def test_no_lines_are_no_matches() -> None:
@@ -874,12 +920,12 @@ def test_a_regex_that_takes_too_long_is_stopped() -> None:
     assert "undecided: its regex takes too long on this line" == verdict.reason
 
 
-class LastMoment:
-    """Stops the third step, at once."""
+class Watch:
+    """Stops nothing, and sees how it is left."""
 
     step: int | None = None
 
-    def __enter__(self) -> LastMoment:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -893,7 +939,7 @@ class LastMoment:
 
 def test_a_watch_sees_no_step_when_it_is_left() -> None:
     """So nothing is stopped that is no regex."""
-    matcher = Matcher(source(), [looking_for("x", group_by=("f",))], deadline=LastMoment())
+    matcher = Matcher(source(), [looking_for("x", group_by=("f",))], deadline=Watch())
 
     matched = matcher.match(Batch("1", "app", "/x", 0, b"x\n", READ_AT), Framing())
 
@@ -919,13 +965,17 @@ def test_explain_says_how_a_line_is_parsed() -> None:
     assert "x,Fatal,2026-11-24 10:00:00" == explained.text
     assert {"id": "x", "severity": "Fatal", "at": "2026-11-24 10:00:00"} == explained.fields
     assert (TEN, False) == (explained.time, explained.is_unparsable)
-    assert (Verdict("fatal", True, (("id", "x"),), ""),) == explained.verdicts
+    assert (Verdict("fatal", is_match=True, key=(("id", "x"),), reason=""),) == explained.verdicts
 
 
 def test_explain_says_why_a_rule_does_not_count_a_line() -> None:
     """The condition that failed, the exception that held, or the field that is missing."""
     assert ['field severity is "x", which is not what is asked for'] == verdicts(
         "a,x", source("csv"), FATAL
+    )
+    two = looking_for({"id": "a", "severity": "Fatal"})
+    assert ['field severity is "x", which is not what is asked for'] == verdicts(
+        "a,x", source("csv"), two
     )
     assert ["field severity is missing"] == verdicts("a", source("csv"), FATAL)
     assert ["field line is its whole text, which is not what is asked for"] == verdicts(

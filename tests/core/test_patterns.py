@@ -110,6 +110,8 @@ def finds(regex: str, text: str, encoding: str = "utf-8") -> bool:
         (r"(?i)k\b", ["\u212a "], ["kx"]),
         (r"\b(?:cat)+\b", ["cat", "catcat"], ["cats"]),
         (r"\b(?:cat|dog)", ["dog"], ["horse"]),
+        (r"\b(cat)\b", ["cat"], ["cats"]),
+        (r"(?:(?=a)){2}a", ["a"], ["b"]),
         (r"\b[a-c]{2}\b", ["ab"], ["abc"]),
         (r"a\Bb", ["ab"], ["a b"]),
         # Newlines, which no line has.
@@ -120,7 +122,7 @@ def finds(regex: str, text: str, encoding: str = "utf-8") -> bool:
         (r"a(?:\n)*b", ["ab"], ["a"]),
         (r"(?:\n|x)y", ["xy"], ["y"]),
         (r"(?:\n|\r\n)", [], ["y"]),
-        ("a|(?!)", ["a"], ["b"]),
+        ("a|(?!)b", ["a"], ["c"]),
         ("(?!)", [], ["b"]),
         # Comments, verbosity, escapes.
         ("(?x) a b # comment", ["ab"], ["a b"]),
@@ -173,6 +175,27 @@ def test_every_construct_finds_what_python_finds(
 def test_a_line_without_a_match_is_seldom_a_candidate(regex: str, text: str) -> None:
     """What Hyperscan can express exactly costs no test in Python."""
     assert not finds(regex, text)
+
+
+@pytest.mark.parametrize(
+    "regex",
+    [
+        "a\n",
+        r"[\n]",
+        r"[\n]+",
+        r"(?:\n)+",
+        r"(?:a\n)+",
+        r"[\n]{2}",
+        "(?:\n|\r\n)",
+        r"(?i)\n",
+    ],
+)
+def test_what_no_line_can_match_is_not_looked_for(regex: str) -> None:
+    """It can match a csv record of several lines, and those are tested without being looked for."""
+    written = superset(regex, UTF8)
+
+    assert written is not None
+    assert () == written.expressions
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "koi8-r", "utf-8"])
@@ -230,11 +253,31 @@ PIECES = st.sampled_from(
         "$",
         r"\Z",
         "[^a]",
+        "[a-f]",
+        "(?i:k)",
+        "(?i:s)",
+        "(?=a)",
+        "(?<!b)",
+        "(a|b)",
+        "(?:x|)",
+        "a{,2}",
+        "b{1,3}",
+        ".*",
+        "a++",
+        "(?>ab)",
+        "(?a:\\w)",
+        "[\\s,]",
+        "(?:^|b)",
+        "(?:a|$)",
+        "|",
+        "(?i:[^k])",
+        "(?i:é)",
     ]
-    + ["[a-f]", "(?i:k)", "(?i:s)", "(?=a)", "(?<!b)", "(a|b)", "(?:x|)", "a{,2}", "b{1,3}", ".*"]
-    + ["a++", "(?>ab)", "(?a:\\w)", "[\\s,]", "(?:^|b)", "(?:a|$)", "|", "(?i:[^k])", "(?i:é)"]
 )
-TEXTS = st.text(st.sampled_from("abkKsSéÉßxiİıſ\u212a _,1\t\xa0\u2028\x0b\r€😀\ufffd"), max_size=8)
+TEXTS = st.text(
+    st.sampled_from("abkKsSéÉßxi\u0130\u0131\u017f\u212a _,1\t\xa0\u2028\x0b\r€😀\ufffd"),
+    max_size=8,
+)
 
 
 @given(st.lists(PIECES, min_size=1, max_size=5).map("".join), TEXTS)
