@@ -239,12 +239,10 @@ class Delivery:
                 return _RECORD_AGAIN
             await self._take_in()
             now = self._now()
-            if self._server.until > now:
-                return self._server.until - now
-            chosen = self._choose(now)
+            chosen = self._server.until if self._server.until > now else self._choose(now)
             if isinstance(chosen, float):
                 if self._unrecorded:
-                    return _RECORD_AGAIN
+                    return min(chosen - now, _RECORD_AGAIN)
                 await self._prune_now_and_then()
                 return max(chosen - now, 0.0)
             if isinstance(chosen, Mailing):

@@ -694,6 +694,31 @@ def test_c8_committed_mail_goes_though_nothing_can_be_written(directory: Path) -
     with_bench(directory, work)
 
 
+def test_an_outcome_is_written_down_soon_even_while_the_server_is_left_alone(
+    directory: Path,
+) -> None:
+    """A pause of minutes for one trouble must not prolong the other."""
+
+    async def work(bench: Bench, recorder: Recorder) -> None:
+        await bench.commit(notice(1))
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))
+        try:
+            recorder.failure = DeliveryError("login", "535 no")
+            with capture_logs():  # the limit holds for the output, too
+                wait = await bench.settle()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        later = await bench.after(wait)
+
+        assert (1.0, 59.0) == pytest.approx((wait, later))
+        assert ["<id-1@box.example.com>"] == [
+            mail.message_id for mail in await bench.state.outbox.pending()
+        ]
+
+    with_bench(directory, work)
+
+
 # The loop.
 
 

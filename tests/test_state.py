@@ -323,7 +323,7 @@ def test_c5_flipped_bits_are_seen(directory: Path, copies: Copies, *, is_in_log:
     fill(directory, is_in_log=is_in_log)
     name = "state.db-wal" if is_in_log else "state.db"
     size = (directory / name).stat().st_size
-    source = random.Random(5)  # noqa: S311 - the same flips each time
+    source = random.Random(5)
     seen: set[int | str | None] = set()
     for position in [*range(100), *(source.randrange(size) for _ in range(200))]:
         copy = copies(directory)
