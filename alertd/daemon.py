@@ -191,8 +191,7 @@ class Daemon:
 
     async def _report(self) -> None:
         """Tell systemd how things are, and that turns still end, as often as it asks."""
-        interval = systemd.watchdog_interval(self._environ)
-        pause = STATUS_SECONDS if interval is None else min(STATUS_SECONDS, interval / 2)
+        pause = min(STATUS_SECONDS, systemd.watchdog_interval(self._environ) or STATUS_SECONDS)
         turns = -1
         while True:
             if self._parts.watch.turns != turns:

@@ -181,7 +181,7 @@ directory = "{self.state}"
         """Start a daemon, and wait until it says that it is ready."""
         self._process = subprocess.Popen(
             [sys.executable, "-m", "alertd", "run", "--config", str(self.config)],
-            env={**os.environ, "NOTIFY_SOCKET": str(self._notified)},
+            env=_environment(NOTIFY_SOCKET=str(self._notified)),
             stdout=self._log,
             stderr=self._log,
         )
@@ -262,6 +262,15 @@ directory = "{self.state}"
             self.kill()
         self._socket.close()
         self._log.close()
+
+
+def _environment(**more: str) -> dict[str, str]:
+    """Return an environment in which what is compiled once stays so, as where it is installed."""
+    return {
+        name: value
+        for name, value in {**os.environ, **more}.items()
+        if name != "PYTHONDONTWRITEBYTECODE"
+    }
 
 
 @contextmanager

@@ -100,27 +100,14 @@ def _with_progress(replay: Replay) -> Iterator[Alert]:
         for alerts in replay.run():
             yield from alerts
         return
-    from rich.console import Console  # noqa: PLC0415 - for terminals only
-    from rich.progress import (  # noqa: PLC0415 - likewise
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
+    from tqdm import tqdm  # noqa: PLC0415 - for terminals only
 
-    progress = Progress(
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    with progress:
-        task = progress.add_task("", total=replay.total_bytes)
+    total = replay.total_bytes
+    with tqdm(total=total, unit="B", unit_scale=True, leave=False, file=sys.stderr) as progress:
         for alerts in replay.run():
-            progress.update(task, completed=replay.read_bytes)
+            progress.update(replay.read_bytes - progress.n)
+            if alerts:
+                progress.clear()
             yield from alerts
 
 
