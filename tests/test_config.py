@@ -832,6 +832,22 @@ def test_more_memory_than_allowed_is_refused() -> None:
     )
 
 
+def test_a_thousand_rules_share_the_memory_that_there_is() -> None:
+    """Where neither ``memory_max`` nor ``max_keys`` is given, every rule may have fewer keys."""
+    rules = [
+        f"[rule.r{number}]\nmatch = 'x(?P<k>.)$'\ngroup_by = 'k'\nmore_than = 9\nwithin = '1h'"
+        for number in range(1000)
+    ]
+    given = rules[0] + "\nmax_keys = 20000"
+    config = load_text(EMAIL, SOURCE, given, *rules[1:])
+
+    assert 20_000 == config.rules[0].max_keys
+    [shared] = {rule.max_keys for rule in config.rules[1:]}
+    assert 1000 <= shared <= 10_000
+    assert {10_000} == {rule.max_keys for rule in load_text(EMAIL, SOURCE, *rules[:2]).rules}
+    assert errors_of("memory_max = '1GiB'", EMAIL, SOURCE, *rules)
+
+
 def test_a_share_of_the_memory_is_said_in_bytes() -> None:
     """A percentage alone would not say why the same file passes elsewhere."""
     keys = "more_than = 100_000\nmax_keys = 10_000_000\ngroup_by = 'line'"

@@ -50,7 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
         say(sentence(rule))
         for way in dict.fromkeys(ways[rule.name]):
             say(f"    in {way}")
-        say(f"    holds at most {spell_size(worst_case_bytes(rule))}")
+        keys = f", {rule.max_keys:,} keys" if rule.group_by else ""
+        say(f"    holds at most {spell_size(worst_case_bytes(rule))}{keys}")
     total = sum(worst_case_bytes(rule) for rule in settings.rules) + EVIDENCE_BYTES
     say()
     for source in settings.sources:

@@ -8,6 +8,7 @@ meant.  Both are findings; who calls decides which they are.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from alertd.config.errors import Finding, show, show_regex, suggestion
@@ -16,9 +17,12 @@ from alertd.core.engine import EVIDENCE_BYTES, worst_case_bytes
 from alertd.core.rules import Conjunction, Pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Container, Iterator, Sequence
 
-from alertd.core.rules import Rule, Selector, Source
+    from alertd.core.rules import Rule, Selector, Source
+
+FEWEST_KEYS = 1_000
+"""What every rule may have that leaves ``max_keys`` out, if all fit into memory so."""
 
 _PLAIN_TIMESTAMPS = frozenset({"auto", "none"})
 _SYSLOG_FIELDS = frozenset(
@@ -112,6 +116,34 @@ def check_rule(rule: Rule, sources: Sequence[Source]) -> Iterator[Finding]:
                 yield Finding((*place, key), text)
 
 
+def fitted(rules: Sequence[Rule], left_out: Container[str], memory_max: int) -> list[Rule]:
+    """
+    Give rules that leave ``max_keys`` out fewer, where all together would hold too much.
+
+    A thousand rules on a small machine are a fair wish, and few of them ever see ten thousand keys.
+
+    Args:
+        rules: All rules.
+        left_out: The names of those that leave it out.
+        memory_max: Bytes that they may hold together.
+
+    Returns:
+        The rules, with at least 1,000 keys each, whether or not that is few enough.
+    """
+    fitting = list(rules)
+    keys = max((rule.max_keys for rule in rules if rule.name in left_out), default=0)
+    while keys > FEWEST_KEYS and _all_bytes(fitting) > memory_max:
+        keys = max(FEWEST_KEYS, keys * 19 // 20)
+        fitting = [
+            replace(rule, max_keys=keys) if rule.name in left_out else rule for rule in rules
+        ]
+    return fitting
+
+
+def _all_bytes(rules: Sequence[Rule]) -> int:
+    return sum(worst_case_bytes(rule) for rule in rules) + EVIDENCE_BYTES
+
+
 def check_memory(rules: Sequence[Rule], memory_max: int, share: str) -> Iterator[Finding]:
     """
     Hold the worst case against the limit.
@@ -122,7 +154,7 @@ def check_memory(rules: Sequence[Rule], memory_max: int, share: str) -> Iterator
         share: What to say about where the limit comes from.
     """
     costs = {rule.name: worst_case_bytes(rule) for rule in rules}
-    total = sum(costs.values()) + EVIDENCE_BYTES
+    total = _all_bytes(rules)
     if costs and total > memory_max:
         name = max(costs, key=costs.__getitem__)
         lines = spell_size(EVIDENCE_BYTES)

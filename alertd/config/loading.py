@@ -26,7 +26,7 @@ from alertd.config.units import spell_size
 from alertd.core.rules import Rule, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from datetime import tzinfo
 
     from alertd.config.errors import Finding
@@ -105,6 +105,7 @@ class _Loading:
         document = self._document()
         sources = self._sources(document.source)
         rules = self._rules(document, sources)
+        memory_max = self._memory_max(document, rules)
         config = Config(
             path=self._file.path,
             sources=tuple(sources.values()),
@@ -112,7 +113,7 @@ class _Loading:
             email=self._email(document.email),
             state=State(_state_directory(document.state.directory, self._environ)),
             log=Log(document.log.level, document.log.format),
-            memory_max=self._memory_max(document.memory_max, rules),
+            memory_max=memory_max,
             warnings=self._lines(self._report.warnings),
         )
         if self._report.errors:
@@ -229,12 +230,21 @@ class _Loading:
         self._report.warnings += checks.lint_rule(rule)
         return rule
 
-    def _memory_max(self, given: float, rules: Sequence[Rule]) -> int:
+    def _memory_max(self, document: Document, rules: list[Rule]) -> int:
+        """Find out what the rules may hold; where nobody said, fit them into it."""
+        given = document.memory_max
         memory_max, share = int(given), ""
         if isinstance(given, float):
             machine_memory = machine.memory()
             memory_max = int(given * machine_memory)
             share = f" ({given:.0%} of this machine's {spell_size(machine_memory)})"
+        if "memory_max" not in document.model_fields_set:
+            left_out = {
+                name
+                for name, table in document.rule.items()
+                if "max_keys" not in table.model_fields_set
+            }
+            rules[:] = checks.fitted(rules, left_out, memory_max)
         self._report.errors += checks.check_memory(rules, memory_max, share)
         return memory_max
 
