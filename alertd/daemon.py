@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from alertd.core.matching import Matcher
     from alertd.tail import FollowedFile
 
-DRAIN_SECONDS = 10.0
+DRAIN_SECONDS = 8.0
+CANCEL_SECONDS = 1.0
 FAILURES = 5
 FAILURE_SECONDS = 60.0
 FIRST_PAUSE_SECONDS = 0.1
@@ -118,6 +119,12 @@ class Daemon:
                 await parts.delivery.drain(DRAIN_SECONDS)
                 for task in others:
                     task.cancel()
+                _, stuck = await asyncio.wait(others, timeout=CANCEL_SECONDS)
+                if stuck:
+                    # A library may swallow a cancellation.  Everything is committed: leave.
+                    await parts.state.close()
+                    log.warning("stopped without waiting for what hangs")
+                    os._exit(os.EX_OK)
         log.info("stopped")
 
     async def _assemble(self, stack: AsyncExitStack) -> _Parts:

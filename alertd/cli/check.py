@@ -80,4 +80,3 @@ def _files(source: Source) -> str:
     if unreadable:
         told += f", of which you may not read {len(unreadable)} ({unreadable[0]}, …)"
     return told
-
