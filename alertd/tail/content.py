@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 COMPRESSED: Final = (".gz", ".bz2", ".xz")
 _PIECE: Final = 1 << 20
-_OPENERS: Final[dict[str, Callable[[IO[bytes]], IO[bytes]]]] = {
+_OPENERS: Final[dict[str, Callable[[IO[bytes]], gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile]]] = {
     ".gz": lambda file: gzip.GzipFile(fileobj=file, mode="rb"),
     ".bz2": lambda file: bz2.BZ2File(file, "rb"),
-    ".xz": lambda file: lzma.LZMAFile(file, "rb"),
+    ".xz": lambda file: lzma.LZMAFile(file, "rb"),  # noqa: SIM115 - closed with the rest
 }
 
 
@@ -52,7 +52,7 @@ class Content:
         try:
             status = os.fstat(self.fd)
             if not stat.S_ISREG(status.st_mode):
-                raise NotRegularError(path)
+                raise NotRegularError(path)  # noqa: TRY301 - the descriptor is closed below
             self.device = status.st_dev
             self.inode = status.st_ino
             self.generation = generation_of(self.fd)

@@ -61,7 +61,7 @@ class Glob:
             and self._matches(names, at + 1, part + 1)
         )
 
-    def _walk(
+    def _walk(  # noqa: C901 - one branch for each kind of part
         self, directory: str, part: int, depth: int, listing: Callable[[str], Mapping[str, Entry]]
     ) -> Iterator[str]:
         wanted = self._parts[part]
@@ -106,6 +106,10 @@ class _Part:
 
 
 def excludes(patterns: tuple[str, ...]) -> Callable[[str], bool]:
-    """Return what tells whether one of ``patterns`` leaves a path out; one without a slash looks at names."""
+    """
+    Return what tells whether one of ``patterns`` leaves a path out.
+
+    A pattern without a slash is about names in any directory.
+    """
     globs = [Glob(pattern if "/" in pattern else f"/**/{pattern}") for pattern in patterns]
     return lambda path: any(glob.matches(path) for glob in globs)

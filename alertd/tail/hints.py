@@ -74,7 +74,8 @@ class Hints:
                 await self._is_changed.wait()
                 continue
             stop = asyncio.Event()
-            watching = asyncio.create_task(self._watch([path for path, *_ in self._wanted], stop))
+            paths = [path for path, *_ in self._wanted]
+            watching = asyncio.create_task(self._watch(paths, stop))
             changing = asyncio.create_task(self._is_changed.wait())
             try:
                 await asyncio.wait((watching, changing), return_when=asyncio.FIRST_COMPLETED)

@@ -18,7 +18,7 @@ import hashlib
 
 import msgspec
 
-from alertd.core.framing import Framing
+from alertd.core.framing import Framing  # noqa: TC001 - msgspec reads the annotation
 
 WITNESS = 1024
 """Bytes at the head, and before the offset, by which a file's content is recognised."""

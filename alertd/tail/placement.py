@@ -11,6 +11,8 @@ only once it is open, and before another one is called new, those that it might 
 looked at again.
 """
 
+# ruff: noqa: PTH119 - paths are strings throughout: there are many
+
 from __future__ import annotations
 
 import errno
@@ -21,6 +23,7 @@ import msgspec
 import structlog
 
 from alertd.core.framing import Framing
+from alertd.tail.away import away
 from alertd.tail.content import (
     COMPRESSED,
     Archive,
@@ -35,7 +38,6 @@ from alertd.tail.content import (
 from alertd.tail.followed import FollowedFile
 from alertd.tail.identity import WITNESS, FileKey, StoredFile, digest
 from alertd.tail.roster import is_glob
-from alertd.tail.away import away
 from alertd.tail.rotation import is_newer, is_rotation_of, oldest_first, origins
 from alertd.tail.trouble import Problem
 
@@ -161,12 +163,7 @@ class Placement:
         for file in [file for file in self._roster if file.is_suspect]:
             await self.verify(file, view)
         self._by_target = {(file.source, file.target): file for file in self._roster}
-        self._rotations = {}
-        for directory, listing in view.listings.items():
-            for name, entry in listing.names.items():
-                if not entry.is_directory and not entry.is_link:
-                    for origin in origins(name):
-                        self._rotations.setdefault(_join(directory, origin), []).append(name)
+        self._rotations = _rotations(view)
         for source in sources:
             await self._settle_source(source, survey, view)
         await self._settle_copies()
@@ -656,71 +653,85 @@ class Placement:
         self, source: Source, home: str, fresh: list[Fresh], view: View
     ) -> None:
         """Follow the generations between the file that had a name and the one that has it now."""
-        directory, name = os.path.split(home)
-        listing = view.listings.get(directory or "/")
-        older = [file for file in self._roster.at_home(source.name, home) if file.is_rotated]
-        since = self._since.get((source.name, home))
-        if listing is None or (self._seen is None and since is None):
+        listing = view.listings.get(_directory(home))
+        if listing is None or not self._may_have_missed(source, home):
             return
-        last = max(older, key=lambda file: file.rank, default=None)
-        if self._seen is None:
-            for file in self._roster.at_home(source.name, home):
-                if file.is_rotated or file in self._truncated:
-                    continue
-                if file.offset:
-                    return  # it is where it was, and so nothing came after it
-                last = None
         followed = self._roster.of(source.name)
-        unknown = [
-            other
-            for other in self._rotations.get(home, ())
-            if (listing.device, listing.names[other].inode) not in followed
-        ]
-        if unknown:
-            # They may be copies of a file that has been truncated since.
-            for file in self._roster.at_home(source.name, home).copy():
-                if file.is_held:
-                    self._is_postponed = True
-                    return
-                await self.verify(file, view)
-            self._leave_out_followed(source, fresh)
-        between = {
-            os.path.basename(one.path): one
-            for one in fresh
-            if _directory(one.path) == directory
-            and is_rotation_of(os.path.basename(one.path), name)
-        }
-        inodes = {one.key.inode for one in fresh}
         names = [
-            other
-            for other in unknown
-            if (inode := listing.names[other].inode) not in inodes
-            and (listing.device, inode) not in followed
+            name
+            for name in self._rotations.get(home, ())
+            if (listing.device, listing.names[name].inode) not in followed
         ]
-        for other, content in zip(
-            names,
-            await away(_open_all, [_join(directory, other) for other in names]),
-            strict=True,
-        ):
+        if not names:
+            return
+        # They may be copies of a file that has been truncated since.
+        for file in self._roster.at_home(source.name, home).copy():
+            if file.is_held:
+                self._is_postponed = True
+                return
+            await self.verify(file, view)
+        self._leave_out_followed(source, fresh)
+        paths = {_join(_directory(home), name) for name in names}
+        between = [one for one in fresh if one.path in paths]
+        known = {one.key.inode for one in between} | {inode for _, inode in followed}
+        between += await self._open_between(
+            source, home, [name for name in names if listing.names[name].inode not in known]
+        )
+        for one in between:
+            if one in fresh:
+                fresh.remove(one)
+        await self._put_in_order(source, home, between)
+
+    def _may_have_missed(self, source: Source, home: str) -> bool:
+        """Tell whether generations may have come and gone unseen."""
+        if self._seen is not None:
+            return True
+        if (source.name, home) not in self._since:
+            return False
+        # A file that is where it was when we stopped was not rotated, and nothing came after it.
+        return not any(
+            file.offset and not file.is_rotated and file not in self._truncated
+            for file in self._roster.at_home(source.name, home)
+        )
+
+    async def _open_between(self, source: Source, home: str, names: list[str]) -> list[Fresh]:
+        """Open those of the rotated files beside ``home`` that nobody has read."""
+        older = [file for file in self._roster.at_home(source.name, home) if file.is_rotated]
+        is_moved = len(older) == len(self._roster.at_home(source.name, home))
+        last = max(older, key=lambda file: file.rank, default=None)
+        if not is_moved and not self._truncated.intersection(older + self._at(source, home)):
+            last = None
+        paths = [_join(_directory(home), name) for name in names]
+        opened = []
+        for path, content in zip(paths, await away(_open_all, paths), strict=True):
             if content is None or isinstance(content, OSError):
                 continue
             status = content.status()
             key = _key(source.name, content)
             if (
                 key in self._roster.stored
-                or not self._is_between(other, status, last=last, since=since)
+                or not self._is_between(path, status, last, self._since.get((source.name, home)))
                 or await self._is_known_content(content, older)
             ):
                 content.close()
                 continue
-            path = _join(directory, other)
-            between[other] = Fresh(path, path, (), key, content, status.st_size, status.st_mtime_ns)
-        # Among them belong files that have been emptied, after or before these were made.
+            opened.append(Fresh(path, path, (), key, content, status.st_size, status.st_mtime_ns))
+        return opened
+
+    def _at(self, source: Source, home: str) -> list[FollowedFile]:
+        return self._roster.at_home(source.name, home)
+
+    async def _put_in_order(self, source: Source, home: str, between: list[Fresh]) -> None:
+        """Follow files in the order in which they were written."""
+        if not between:
+            return
         order: list[tuple[str, int, Fresh | FollowedFile]] = [
-            (other, one.mtime_ns, one) for other, one in between.items()
+            (os.path.basename(one.path), one.mtime_ns, one) for one in between
         ]
-        for file in self._roster.at_home(source.name, home) if between else ():
-            if file.is_rotated and (file.was_empty or file in self._truncated):
+        # Among them belong files that have been emptied, after or before these were made.
+        for file in self._at(source, home):
+            is_changed = file.was_empty or file in self._truncated
+            if file.is_rotated and file.is_behind and is_changed:
                 name = "" if file.is_deleted else os.path.basename(file.path)
                 order.append((name, self._mtime(file), file))
         for one in oldest_first(order):
@@ -729,16 +740,14 @@ class Placement:
                 self._roster.touch(one)
                 continue
             original = await self._original_of(source, one)
-            if one in fresh:
-                fresh.remove(one)
             file = self._follow(source, one, Framing(), home=home)
             file.is_rotated = True
             file.copy_of = original
             if file.is_archive:
                 file.size = 1
             log.info("rotated file found", source=source.name, path=home, rotated=one.path)
-        for file in self._roster.at_home(source.name, home):
-            if between and not file.is_rotated:
+        for file in self._at(source, home):
+            if not file.is_rotated:
                 file.rank = self._roster.next_rank()
                 self._roster.touch(file)
 
@@ -747,21 +756,14 @@ class Placement:
         return file.mtime_ns if file.content is None else file.content.status().st_mtime_ns
 
     def _is_between(
-        self,
-        name: str,
-        status: os.stat_result,
-        *,
-        last: FollowedFile | None,
-        since: float | None,
+        self, path: str, status: os.stat_result, last: FollowedFile | None, since: float | None
     ) -> bool:
         """Tell whether a rotated file was begun after the one that we were reading."""
         if self._seen is not None:
             # It was not here at the last scan, or its inode belonged to another file.
             is_new = self._seen.get((status.st_dev, status.st_ino)) != status.st_mtime_ns
-            return is_new and not name.endswith(COMPRESSED)
-        if last is not None and is_newer(
-            name, status.st_mtime_ns, os.path.basename(last.path), last.mtime_ns
-        ):
+            return is_new and not path.endswith(COMPRESSED)
+        if last is not None and is_newer(path, status.st_mtime_ns, last.path, last.mtime_ns):
             return True
         # Written since a position was stored, and yet not known: nobody was looking.
         return since is not None and status.st_mtime_ns >= since * 1e9
@@ -905,6 +907,17 @@ async def _learn_header(source: Source, file: FollowedFile, content: Content) ->
     line, newline, _ = (await away(content.read, source.max_line, 0)).partition(b"\n")
     if newline:
         learn_header(source, file.framing, line)
+
+
+def _rotations(view: View) -> dict[str, list[str]]:
+    """Find, for each name, what lies beside it and looks like a rotation of it."""
+    found: dict[str, list[str]] = {}
+    for directory, listing in view.listings.items():
+        for name, entry in listing.names.items():
+            if not entry.is_directory and not entry.is_link:
+                for origin in origins(name):
+                    found.setdefault(_join(directory, origin), []).append(name)
+    return found
 
 
 def _directory(path: str) -> str:

@@ -61,9 +61,12 @@ def oldest_first(files: Sequence[tuple[str, int, T]]) -> list[T]:
     newest time.
     """
     numbers = [_number(name) for name, *_ in files]
-    if None in numbers:
-        return [file for *_, file in sorted(files, key=lambda file: (file[1], file[0]))]
-    return [file for *_, file in sorted(files, key=lambda file: -(_number(file[0]) or 0))]
+    if None not in numbers:
+        return [file for *_, file in sorted(files, key=lambda file: -(_number(file[0]) or 0))]
+    return [
+        file
+        for *_, file in sorted(files, key=lambda file: (file[1], -(_number(file[0]) or 0), file[0]))
+    ]
 
 
 def is_newer(name: str, mtime_ns: int, other: str, other_mtime_ns: int) -> bool:

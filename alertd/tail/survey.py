@@ -118,7 +118,7 @@ class Survey:
         """Tell whether any source's globs mean a path."""
         return any(self.means(name, path) for name, _, _ in self._sources)
 
-    def look(self, directories: Iterable[str], *, is_forced: bool) -> View:
+    def look(self, directories: Iterable[str], *, is_forced: bool) -> View:  # noqa: C901 - in steps
         """
         See what there is now.
 

@@ -140,7 +140,7 @@ class Tailer:
             tasks.create_task(self._hints.run())
             tasks.create_task(self._keep_scanning())
 
-    async def changed(self, timeout: float | None) -> bool:
+    async def changed(self, timeout: float | None) -> bool:  # noqa: ASYNC109 - an ordinary outcome
         """
         Wait until some file can be read.
 
@@ -407,7 +407,7 @@ class Tailer:
             for source, glob in view.empty:
                 if (source, glob) not in self._said_empty:
                     self._said_empty.add((source, glob))
-                    log.info(f"glob {glob}: no match yet; watching", source=source)
+                    log.info("no match yet; watching", glob=glob, source=source)
         self._retire()
         self._shut_idle()
         self._hints.watch(self._view)
@@ -415,7 +415,7 @@ class Tailer:
             self._readable.set()
 
     async def _sweep(self, *, is_forced: bool) -> None:
-        """Look at the sizes of files: those that were active lately, and the others now and then."""
+        """Look at the sizes of files: of those active lately, and now and then of the others."""
         now = self._monotonic()
         due = [
             file
@@ -444,8 +444,7 @@ class Tailer:
         if status.st_size != file.size:
             file.changed_at = now
         if status.st_size < file.size or (
-            status.st_mtime_ns != file.verified_ns
-            and status.st_mtime_ns != file.mtime_ns
+            status.st_mtime_ns not in (file.verified_ns, file.mtime_ns)
             and status.st_size <= max(file.checked, file.offset)
         ):
             # Shorter, or written to without having grown: it may be another content now.

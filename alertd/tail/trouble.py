@@ -1,5 +1,7 @@
 """
-What keeps files from being read, said once per cause and kept for whoever watches alertd itself.
+What keeps files from being read.
+
+It is said once per cause, and kept for whoever watches alertd itself.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ is the database: ``restart`` forgets everything else.
 
 from __future__ import annotations
 
-from datetime import timezone
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 from alertd.core.rules import Source
@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 
 class Clock:
-    """A clock that only tests move."""
+    """
+    A clock that only tests move.
+
+    Attributes:
+        now: Seconds.
+    """
 
     def __init__(self) -> None:
         self.now = 1_000_000.0
@@ -35,7 +40,7 @@ def source(
     *paths: Path | str, name: str = "app", start_at: str = "beginning", **more: object
 ) -> Source:
     """Return a source of plain lines."""
-    settings = {"start_at": start_at, "timezone": timezone.utc, **more}
+    settings = {"start_at": start_at, "timezone": UTC, **more}
     return Source(name=name, paths=tuple(str(path) for path in paths), **settings)  # type: ignore[arg-type]
 
 
@@ -55,26 +60,34 @@ class Reading:
         lines: list[bytes] | None = None,
         stored: dict[FileKey, StoredFile] | None = None,
         take: Callable[[Batch], int] | None = None,
-        **settings: float,
+        rotate_grace: float = 60.0,
+        scan_interval: float = 1.0,
     ) -> None:
         self.sources = sources
         self.stored: dict[FileKey, StoredFile] = {} if stored is None else stored
         self.lines: list[bytes] = [] if lines is None else lines
         self.batches: list[Batch] = []
         self.monotonic = Clock()
-        self.settings = settings
+        self.settings = (rotate_grace, scan_interval)
         self.take = take
         self.tailer = Tailer(
             sources,
             list(self.stored.values()),
             monotonic=self.monotonic,
-            **settings,
+            rotate_grace=rotate_grace,
+            scan_interval=scan_interval,
         )
 
     def restart(self) -> Reading:
         """Return what follows after a crash: nothing but the database is left."""
+        rotate_grace, scan_interval = self.settings
         return Reading(
-            *self.sources, lines=self.lines, stored=self.stored, take=self.take, **self.settings
+            *self.sources,
+            lines=self.lines,
+            stored=self.stored,
+            take=self.take,
+            rotate_grace=rotate_grace,
+            scan_interval=scan_interval,
         )
 
     async def read(self, file: FollowedFile) -> bool:

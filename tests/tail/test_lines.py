@@ -4,6 +4,8 @@ Lines: what is handed out as one, what is not yet one, and what is too long to b
 The ids are those of the project's catalogue of faults.
 """
 
+# ruff: noqa: ASYNC240 - tests may block
+
 from __future__ import annotations
 
 import asyncio
@@ -104,7 +106,7 @@ def test_l3_last_line_never_ended(tmp_path: Path, log: Path, glob: str) -> None:
 @pytest.mark.parametrize("size", [3 * MEBIBYTE, 40 * MEBIBYTE])
 @pytest.mark.parametrize("crashes", [False, True])
 def test_l12_endless_line(log: Path, size: int, *, crashes: bool) -> None:
-    """L12: it is cut at ``max_line``, handed out once, and the rest is skipped, a crash included."""
+    """L12: it is cut at ``max_line``, handed out once, and the rest skipped, also by a restart."""
 
     async def scenario() -> list[bytes]:
         append(log, b"before\n" + b"x" * size)

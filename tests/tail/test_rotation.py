@@ -4,6 +4,8 @@ Rotation: whatever happens to a file's name, each line is handed out once, in th
 The ids are those of the project's catalogue of faults.
 """
 
+# ruff: noqa: ASYNC240, PTH208 - tests may block
+
 from __future__ import annotations
 
 import asyncio
@@ -133,7 +135,7 @@ def test_r2_create_delayed(log: Path) -> None:
 
 
 def test_r3_writer_keeps_the_renamed_file(log: Path) -> None:
-    """R3: a renamed file is left only after it was idle for the grace, and found again if it grows."""
+    """R3: a renamed file is left only when it was idle for the grace, not while it grows."""
 
     async def scenario() -> tuple[list[bytes], list[int]]:
         followed = []
@@ -418,7 +420,7 @@ def test_r13_hole_after_a_truncation(log: Path) -> None:
 @pytest.mark.parametrize("grows", [5, 50])
 @pytest.mark.parametrize("is_down", [False, True])
 def test_r14_r15_deleted_and_recreated(log: Path, grows: int, *, is_down: bool) -> None:
-    """R14, R15: the new file is read from 0 although it has the old one's inode, if shorter or longer."""
+    """R14, R15: a new file with the old inode is read from 0, be it shorter or longer."""
 
     async def scenario() -> list[bytes]:
         append(log, numbered(1, 10))
@@ -556,7 +558,7 @@ def test_r21_directory_removed_and_recreated(tmp_path: Path) -> None:
 def test_r23_replaced_by_another_file(
     tmp_path: Path, log: Path, content: bytes, lines: list[bytes], *, is_down: bool
 ) -> None:
-    """R23: what an editor or rsync puts in a file's place continues if the content does, else from 0."""
+    """R23: what an editor or rsync puts in a file's place continues if its content does."""
 
     async def scenario() -> list[bytes]:
         append(log, numbered(1, 10))
@@ -573,7 +575,7 @@ def test_r23_replaced_by_another_file(
     assert lines == asyncio.run(scenario())
 
 
-def test_r25_many_rotations(tmp_path: Path, log: Path) -> None:
+def test_r25_many_rotations(log: Path) -> None:
     """R25: hundreds of quick rotations lose nothing, and descriptors do not pile up."""
 
     async def scenario() -> tuple[list[bytes], int]:
