@@ -2,7 +2,8 @@
 Random programs of a writer, a rotation and a reader that crashes, against a simple oracle.
 
 The oracle knows for each line whether it must arrive: it must, unless the only file that held it
-was destroyed before the reader had it open.  No line may ever arrive twice or out of order.
+was destroyed before the reader had it open.  No line may ever arrive twice, nor out of order as
+long as the reader looks between two truncations.
 
 ``ALERTD_PROGRAMS`` sets how many are run; the seed in a failure's name repeats it.
 """
@@ -44,6 +45,9 @@ class World:
         self.number = 0
         self.half = False
         self.may_be_lost: set[int] = set()
+        self.copies = 0
+        """Truncations since the reader last looked."""
+        self.is_order_known = True
         self.deleted = 0
         """The last line of the last file that was deleted."""
         self.unseen: list[int] = []
@@ -113,6 +117,7 @@ class World:
         copy = self.log.with_name("a.log.1")
         shutil.copyfile(self.log, copy)
         self.newborn.add(copy.stat().st_ino)
+        self.copies += 1
         os.truncate(self.log, 0)
 
     def recreate(self) -> None:
@@ -154,6 +159,9 @@ class World:
                 self.reading.commit()
         self.unseen.clear()
         self.newborn.clear()
+        # Which of two copies came first shows only in names and times, which are not proof.
+        self.is_order_known &= self.copies < 2
+        self.copies = 0
 
     async def crash(self) -> None:
         """Kill the reader; what it has not committed it has not done."""
@@ -213,4 +221,6 @@ def test_every_line_arrives_once_and_in_order(tmp_path: Path, seed: int) -> None
     assert [] == sorted(set(range(1, world.number + 1)) - set(arrived) - world.may_be_lost), (
         world.steps
     )
-    assert sorted(set(arrived)) == arrived, world.steps
+    assert len(set(arrived)) == len(arrived), world.steps
+    if world.is_order_known:
+        assert sorted(arrived) == arrived, world.steps
