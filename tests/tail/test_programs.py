@@ -3,7 +3,7 @@ Random programs of a writer, a rotation and a reader that crashes, against a sim
 
 The oracle knows for each line whether it must arrive: it must, unless the only file that held it
 was destroyed before the reader had it open.  No line may ever arrive twice, nor out of order as
-long as the reader looks between two truncations.
+long as the reader looks between two rotations.
 
 ``ALERTD_PROGRAMS`` sets how many are run; the seed in a failure's name repeats it.
 """
@@ -45,13 +45,11 @@ class World:
         self.number = 0
         self.half = False
         self.may_be_lost: set[int] = set()
-        self.copies = 0
-        """Truncations since the reader last looked."""
+        self.rotations = 0
+        """How often the log was rotated since the reader last looked."""
         self.is_order_known = True
         self.deleted = 0
         """The last line of the last file that was deleted."""
-        self.unseen: list[int] = []
-        """Lines written since the reader last looked."""
         self.newborn: set[int] = set()
         """Inodes of files made since then."""
         self.steps: list[str] = [self.glob]
@@ -69,7 +67,6 @@ class World:
     def text(self) -> bytes:
         """Make the next line, long or short."""
         self.number += 1
-        self.unseen.append(self.number)
         padding = b"x" * self.random.choice([0, 3, 30, 2000])
         return b"%d %s\n" % (self.number, padding)
 
@@ -101,6 +98,7 @@ class World:
 
     def rename(self) -> None:
         """Rotate by renaming; the writer may keep the old file for a while."""
+        self.rotations += 1
         self.shift()
         self.log.rename(self.log.with_name("a.log.1"))
         if self.random.random() < 0.5:
@@ -117,7 +115,7 @@ class World:
         copy = self.log.with_name("a.log.1")
         shutil.copyfile(self.log, copy)
         self.newborn.add(copy.stat().st_ino)
-        self.copies += 1
+        self.rotations += 1
         os.truncate(self.log, 0)
 
     def recreate(self) -> None:
@@ -141,8 +139,9 @@ class World:
             os.utime(packed, ns=(status.st_atime_ns, status.st_mtime_ns))
             plain.unlink()
             if status.st_ino in self.newborn and not self.is_down:
-                # Born, rotated and compressed between two looks.
-                self.may_be_lost.update(self.unseen)
+                # Made and compressed between two looks: nothing of it was open or known.
+                last = max(self.arrived(), default=0)
+                self.may_be_lost.update(range(last + 1, self.number + 1))
 
     async def look(self) -> None:
         """Let the reader look and read everything, or only some of it."""
@@ -157,11 +156,10 @@ class World:
                 await self.reading.read(file)
             if self.random.random() < 0.5:
                 self.reading.commit()
-        self.unseen.clear()
         self.newborn.clear()
-        # Which of two copies came first shows only in names and times, which are not proof.
-        self.is_order_known &= self.copies < 2
-        self.copies = 0
+        # Which of several copies came first shows only in names and times, which are no proof.
+        self.is_order_known &= self.rotations < 2
+        self.rotations = 0
 
     async def crash(self) -> None:
         """Kill the reader; what it has not committed it has not done."""
