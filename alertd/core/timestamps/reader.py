@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from sys import maxsize
 from typing import TYPE_CHECKING, NamedTuple
 
 from alertd.core.timestamps.forms import (
@@ -42,6 +41,9 @@ _REMEMBERED = 2048
 
 # A fraction longer than this is left to the slow way, so that a lane looks no further than it.
 _LONGEST_FRACTION = 12
+
+# More characters than any value has.
+_WHOLE_VALUE = 1 << 62
 
 _SCALES = [10**digits for digits in range(_LONGEST_FRACTION + 1)]
 
@@ -247,7 +249,7 @@ class _Lane:
         self._tails: dict[str, dict[str, Hour]] = {}
         self.find = _finder(shape, shape.form.reach, self._pairs, self._tails)
         # In a value that is nothing but a timestamp, all that follows the time belongs to it.
-        self.read = _finder(shape, maxsize, {}, self._hours)
+        self.read = _finder(shape, _WHOLE_VALUE, {}, self._hours)
 
     def learn(self, found: Found, hour: Hour) -> None:
         """Remember an hour, and what followed the timestamp that told it."""
