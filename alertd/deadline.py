@@ -20,12 +20,17 @@ if TYPE_CHECKING:
     from types import FrameType, TracebackType
 
 
+# Ticks after which others should have their turn.
+TICKS_OF_A_TURN = 5
+
+
 class Deadline:
     """
-    Lets no step take longer than two ticks.
+    Lets no step take longer than two ticks, and says when a turn has been long enough.
 
     Attributes:
         step: What is running, or None when nothing may be stopped.
+        is_due: The turn has been long enough.
     """
 
     def __init__(self, tick: float = 0.01) -> None:
@@ -36,6 +41,8 @@ class Deadline:
             tick: Seconds of computing time; a step is stopped after one to two of them.
         """
         self.step: int | None = None
+        self.is_due = False
+        self._ticks = 0
         self._tick = tick
         self._seen: int | None = None
         self._previous: signal._HANDLER = None
@@ -43,6 +50,8 @@ class Deadline:
 
     def __enter__(self) -> Self:
         self.step = self._seen = None
+        self.is_due = False
+        self._ticks = 0
         self._previous = signal.signal(signal.SIGVTALRM, self._on_tick)
         self._timer = signal.setitimer(signal.ITIMER_VIRTUAL, self._tick, self._tick)
         return self
@@ -59,6 +68,8 @@ class Deadline:
 
     def _on_tick(self, number: int, frame: FrameType | None) -> None:
         del number, frame
+        self._ticks += 1
+        self.is_due = self._ticks >= TICKS_OF_A_TURN
         if self.step is not None and self.step == self._seen:
             # A second tick while the first is being dealt with must not stop the next step.
             self._seen = None

@@ -43,6 +43,17 @@ def test_nothing_is_stopped_between_steps() -> None:
         busy(0.05)
 
 
+def test_a_turn_is_due_after_some_ticks() -> None:
+    """The next one begins anew."""
+    with Deadline(0.004) as deadline:
+        assert not deadline.is_due
+        busy(0.05)
+        assert deadline.is_due
+
+    with deadline:
+        assert not deadline.is_due
+
+
 def test_what_was_there_before_is_back_afterwards() -> None:
     """The handler and the timer, also when something else went wrong."""
     before = signal.getsignal(signal.SIGVTALRM)

@@ -24,9 +24,11 @@ class Deadline(Protocol):
     Attributes:
         step: A number that differs from one step to the next; None between steps, when nothing
             may be interrupted.
+        is_due: So much time has passed that the rest should wait for another turn.
     """
 
     step: int | None
+    is_due: bool
 
     def __enter__(self) -> Self: ...
 
@@ -42,6 +44,7 @@ class NoDeadline:
     """A watch that never interrupts: for threads other than the main one."""
 
     step: int | None = None
+    is_due = False
 
     def __enter__(self) -> Self:
         return self

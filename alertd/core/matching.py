@@ -512,7 +512,8 @@ class _Pass:
         end = len(self._data)
         self._times = LineTimes(self._framing.last_time, position, self._stamps_before)
         held = end
-        while position < end <= held and (self._hits < MOST_HITS or position < self._carried):
+        least = max(position + 1, self._carried)
+        while position < end <= held and (position < least or not self._is_turn_over()):
             long_line = self._next_long_line(position)
             if position == long_line:
                 position = self._take_long_line(position)
@@ -522,6 +523,9 @@ class _Pass:
             position = end
         self._finish(min(held, position), position)
         return Matched(self._matches, position - self._carried, self._counters)
+
+    def _is_turn_over(self) -> bool:
+        return self._hits >= MOST_HITS or self._matcher.deadline.is_due
 
     def _finish(self, done: int, position: int) -> None:
         """Leave in the framing what the lines before ``done`` say, and the record behind it."""
@@ -614,8 +618,8 @@ class _Pass:
         if odd:
             end, held = self._find_records(sorted(start + one for one in odd), start, end, limit)
             hits = self._with_records(hits, start, held)
-        self._confirm(hits)
-        return end, held
+        stopped = self._confirm(hits)
+        return (end, held) if stopped is None else (stopped, len(data))
 
     def _piece_end(self, start: int, limit: int) -> int:
         """Give the end of the lines that are scanned at once."""
@@ -713,8 +717,13 @@ class _Pass:
             return raw[:longest]
         return raw
 
-    def _confirm(self, hits: list[int]) -> None:  # noqa: C901 - in pieces it takes twice as long
-        """Test rules on lines exactly."""
+    def _confirm(self, hits: list[int]) -> int | None:  # noqa: C901, PLR0912, PLR0915 - hot
+        """
+        Test rules on lines exactly.
+
+        Returns:
+            Where the line begins before which the turn was over, if it was.
+        """
         matcher, counters, deadline = self._matcher, self._counters, self._matcher.deadline
         data, spans, line = self._data, self._spans, matcher.record
         shift, mask, encoding = matcher.shift, matcher.mask, matcher.source.encoding
@@ -727,10 +736,12 @@ class _Pass:
         for hit in hits:
             end = hit >> shift
             if end != last_end:
-                last_end = end
                 start = data.rfind(b"\n", 0, end) + 1
                 if spans:
                     start = spans.get(end, start)
+                if deadline.is_due and last_end >= 0 and start >= self._carried:
+                    return start
+                last_end = end
                 raw = data[start:end]
                 if raw and (raw[-1] == CARRIAGE_RETURN or not raw[0] or len(raw) > longest):
                     raw = self._line(start, end)
@@ -764,6 +775,7 @@ class _Pass:
                     counters.undecodable += 1
                     shown = raw.decode(encoding, "backslashreplace")
             add(Match(names[number], key, time, path, base + start, shown, own_time))
+        return None
 
     def _time(self, start: int, end: int) -> tuple[float, float | None]:
         """Give the time that counts for the line at hand, and its own where that differs."""

@@ -55,6 +55,24 @@ def alternative(written: str | dict[str, Any]) -> Pattern | Conjunction:
     )
 
 
+class Watch:
+    """Stops nothing, but always says that the turn has been long enough."""
+
+    step: int | None = None
+    is_due = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self.step is None
+
+
 def matches(
     content: bytes,
     of: Source,
@@ -62,9 +80,10 @@ def matches(
     *,
     cuts: Sequence[int] = (),
     database: bytes | None = None,
+    deadline: Watch | None = None,
 ) -> list[Found]:
     """Match a whole file, cut into batches of so many lines each."""
-    matcher = Matcher(of, rules, database=database)
+    matcher = Matcher(of, rules, database=database, deadline=deadline)
     framing = Framing()
     found = []
     for offset, data in batches(content, cuts):
@@ -318,6 +337,7 @@ def test_chunks_give_what_line_by_line_gives(format_: Format, data: st.DataObjec
         expected = slow_matches(content, of, rules, READ_AT)
 
     assert expected == matches(content, of, rules, cuts=cuts)
+    assert expected == matches(content, of, rules, deadline=Watch())
     assert expected == matches(content, of, rules, database=Matcher(of, rules).dump())
 
 
@@ -920,21 +940,15 @@ def test_a_regex_that_takes_too_long_is_stopped() -> None:
     assert "undecided: its regex takes too long on this line" == verdict.reason
 
 
-class Watch:
-    """Stops nothing, and sees how it is left."""
+def test_a_turn_that_takes_too_long_is_ended_between_two_lines() -> None:
+    """However few matches it had: a hostile file must not hold up the others."""
+    content = b"x\n" * 9
+    matcher = Matcher(source(), [looking_for("x")], deadline=Watch())
 
-    step: int | None = None
+    matched = matcher.match(Batch("1", "app", "/x", 0, content, READ_AT), Framing())
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        assert self.step is None
+    assert (2, 1) == (matched.consumed, len(matched.matches))
+    assert 9 == len(matches(content, source(), [looking_for("x")], deadline=Watch()))
 
 
 def test_a_watch_sees_no_step_when_it_is_left() -> None:
