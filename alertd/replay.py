@@ -200,20 +200,7 @@ class Replay:
             )
             if matched.consumed == len(batch.data):
                 return
-            batch = rest(batch, matched.consumed)
-
-
-def rest(batch: Batch, consumed: int) -> Batch:
-    """Return what of a batch has not been looked at yet."""
-    return Batch(
-        batch.file,
-        batch.source,
-        batch.path,
-        batch.offset + consumed,
-        batch.data[consumed:],
-        batch.read_at,
-        batch.is_final,
-    )
+            batch = batch.rest(matched.consumed)
 
 
 class _Reel:

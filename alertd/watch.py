@@ -22,7 +22,6 @@ import structlog
 from msgspec.msgpack import encode
 
 from alertd.core.events import Notice
-from alertd.replay import rest
 from alertd.state import Change, StateError
 
 if TYPE_CHECKING:
@@ -188,7 +187,7 @@ class Watch:
                 self.pipeline.behind(file.source, place(file), file.framing.newest_time)
             if is_done:
                 return
-            batch = rest(batch, matched.consumed)
+            batch = batch.rest(matched.consumed)
             alerts = self._release()
             if alerts or self._is_commit_due():
                 await self._commit(alerts)

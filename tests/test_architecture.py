@@ -116,7 +116,7 @@ PARTS: dict[str, set[str]] = {
     "delivery": {"smtp", "state"},
     "matchers": {"deadline"},
     "replay": {"matchers", "tail"},
-    "watch": {"replay", "state"},
+    "watch": {"state"},
     "demo": {"control"},  # it starts the daemon, and asks it, as anyone else would
 }
 # These introduce the parts to each other, so they may know any; none of the parts knows them.

@@ -33,6 +33,12 @@ class Batch(msgspec.Struct, frozen=True):
     read_at: float
     is_final: bool = False
 
+    def rest(self, consumed: int) -> Batch:
+        """Return what is left of it after so many bytes."""
+        return msgspec.structs.replace(
+            self, offset=self.offset + consumed, data=self.data[consumed:]
+        )
+
 
 class Match(msgspec.Struct, frozen=True, array_like=True, gc=False):
     r"""
