@@ -408,6 +408,8 @@ class Placement:
             homes.update(
                 file.home for file in self._roster.of(source.name).values() if file.was_empty
             )
+            # And what is new beside a file may be its copy, made before it was emptied.
+            homes.update(self._homes_with_new_siblings(source, view))
             for home in sorted(homes):
                 await self._follow_between(source, home, fresh, view)
             is_first = {
@@ -671,6 +673,12 @@ class Placement:
                 return
             await self.verify(file, view)
         self._leave_out_followed(source, fresh)
+        if self._seen is not None and not (
+            (source.name, home) in self._moved
+            or any(file.was_empty for file in self._at(source, home))
+        ):
+            return
+        followed = self._roster.of(source.name)
         paths = {_join(_directory(home), name) for name in names}
         between = [one for one in fresh if one.path in paths]
         known = {one.key.inode for one in between} | {inode for _, inode in followed}
@@ -681,6 +689,19 @@ class Placement:
             if one in fresh:
                 fresh.remove(one)
         await self._put_in_order(source, home, between)
+
+    def _homes_with_new_siblings(self, source: Source, view: View) -> set[str]:
+        homes = {file.home for file in self._roster.of(source.name).values()}
+        seen = self._seen or {}
+        return {
+            home
+            for home in homes
+            if (listing := view.listings.get(_directory(home))) is not None
+            and any(
+                (listing.device, listing.names[name].inode) not in seen
+                for name in self._rotations.get(home, ())
+            )
+        }
 
     def _may_have_missed(self, source: Source, home: str) -> bool:
         """Tell whether generations may have come and gone unseen."""
