@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -173,10 +173,8 @@ def found(alert: dict[str, object]) -> Found:
     count = alert["count"]
     assert isinstance(key, dict)
     assert isinstance(count, int)
-    when = datetime.fromisoformat(str(alert["time"]))
-    micros = round(when.timestamp()) * 1_000_000 + when.microsecond
-    if when.microsecond >= 500_000:
-        micros -= 1_000_000
+    since = datetime.fromisoformat(str(alert["time"])) - datetime.fromtimestamp(0, UTC)
+    micros = since // timedelta(microseconds=1)
     return str(key.get("key", "")), rfc3339(micros), count
 
 
