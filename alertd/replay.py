@@ -149,7 +149,7 @@ class Replay:
         *,
         year: int | None = None,
     ) -> None:
-        self.pipeline = Pipeline(sources, rules, matchers)
+        self.pipeline = Pipeline(sources, rules, matchers, is_journaled=False)
         by_name = {source.name: source for source in sources}
         # Without timestamps the time of reading is one instant.
         now = time.time()
@@ -184,22 +184,23 @@ class Replay:
             if batch is None:
                 del unread[reel.place]
                 pipeline.at_end(reel.source.name, reel.file)
+                yield pipeline.release()
             else:
-                self._take(batch, reel)
-                reel.front = reel.framing.newest_time or reel.front
-                pipeline.behind(reel.source.name, reel.file, reel.framing.newest_time)
+                yield from self._take(batch, reel)
                 if len(unread) > OPEN_FILES:
                     reel.close()
-            yield pipeline.release()
         yield pipeline.flush()
 
-    def _take(self, batch: Batch, reel: _Reel) -> None:
-        while True:
-            matched = self.pipeline.take(
-                batch, reel.framing, now=None, holders=self._holders[reel.file[1]]
-            )
-            if matched.consumed == len(batch.data):
-                return
+    def _take(self, batch: Batch, reel: _Reel) -> Iterator[list[Alert]]:
+        framing, pipeline = reel.framing, self.pipeline
+        holders = self._holders[reel.file[1]]
+        is_done = False
+        while not is_done:
+            matched = pipeline.take(batch, framing, now=None, holders=holders)
+            reel.front = framing.newest_time or reel.front
+            pipeline.behind(reel.source.name, reel.file, framing.newest_time)
+            yield pipeline.release()
+            is_done = matched.consumed == len(batch.data)
             batch = batch.rest(matched.consumed)
 
 

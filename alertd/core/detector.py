@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from alertd.core.events import Alert, Match, Sample
+from alertd.core.events import Alert, Match
 from alertd.core.evidence import LAST_LINES, Evidence
 from alertd.core.windows import HALF_TICK, Window
 
@@ -33,14 +33,14 @@ class Frozen(msgspec.Struct, frozen=True, array_like=True):
         since_last: Events since the previous alert, or since the key was first seen.
         previous: Unix seconds of the previous alert.
         ordinal: How many alerts there were at that very time before it.
-        samples: Lines kept as evidence, oldest first.
+        lines: Matches kept as evidence, oldest first.
     """
 
     times: tuple[float, ...]
     since_last: int
     previous: float | None
     ordinal: int
-    samples: tuple[Sample, ...]
+    lines: tuple[Match, ...]
 
 
 class Detector(Protocol):
@@ -49,7 +49,7 @@ class Detector(Protocol):
     evidence: Evidence
 
     def feed(self, match: Match) -> Alert | None:
-        """Judge one more match, which is in the evidence already; they come in time order."""
+        """Judge one more match; they come in time order."""
         ...
 
     def is_quiet(self, now: float) -> bool:
@@ -102,19 +102,20 @@ class Threshold:
             self._ordinal = 0
         else:
             self.window = Window(rule.more_than, rule.within, frozen.times)
-            self.evidence = Evidence(frozen.samples)
+            self.evidence = Evidence(frozen.lines)
             self.since_last = frozen.since_last
             self.previous = frozen.previous
             self._ordinal = frozen.ordinal
 
     def feed(self, match: Match) -> Alert | None:
-        """Count one more match, which is in the evidence already; return its alert, if any."""
+        """Count one more match; return the alert that it raises, if any."""
         time = match.time
-        if self.previous is None and self.window.is_empty(time):
+        window = self.window
+        if self.previous is None and window.is_empty(time):
             # As if it had been forgotten: whether it was must not change a number in a mail.
             self.since_last = 0
         self.since_last += 1
-        if not self.window.add(time) or self.is_quiet(time):
+        if not window.add(time) or self.is_quiet(time):
             return None
         return self._alert(match)
 
@@ -137,14 +138,14 @@ class Threshold:
             self.since_last,
             self.previous,
             self._ordinal,
-            tuple(self.evidence.samples),
+            tuple(self.evidence.lines),
         )
 
     def _alert(self, match: Match) -> Alert:
         rule, time = self._rule, match.time
         self._ordinal = self._ordinal + 1 if self.previous == time else 0
         times = self.window.times
-        samples = self.evidence.samples
+        samples = self.evidence.samples()
         alert = Alert(
             id=alert_id(rule.name, self._key, time, self._ordinal),
             rule=rule.name,
@@ -160,7 +161,7 @@ class Threshold:
             offset=match.offset,
             line=match.line,
             first=samples[0],
-            last=tuple(samples[-LAST_LINES:]),
+            last=samples[-LAST_LINES:],
             histogram=self.window.histogram(time, HISTOGRAM_SLICES),
             event_time=match.event_time,
         )

@@ -16,13 +16,24 @@ if TYPE_CHECKING:
 
 LAST_LINES = 3
 LINE_CHARS = 500
-# What a kept line costs beside its text: the sample, its numbers, and its place in a list.
-SAMPLE_OVERHEAD = 250
+# What a kept line costs beside its text: the match, its numbers, and its place in a list.
+LINE_OVERHEAD = 250
 
 
-def shorten(line: str) -> str:
-    """Cut a line to what is kept of it."""
-    return line if len(line) <= LINE_CHARS else line[: LINE_CHARS - 1] + "…"
+def shortened(match: Match) -> Match:
+    """Cut a match's line to what is kept of it."""
+    line = match.line
+    if len(line) <= LINE_CHARS:
+        return match
+    return Match(
+        match.rule,
+        match.key,
+        match.time,
+        match.path,
+        match.offset,
+        line[: LINE_CHARS - 1] + "…",
+        match.event_time,
+    )
 
 
 class Evidence:
@@ -30,44 +41,52 @@ class Evidence:
     The first and the last lines of one key's window.
 
     Args:
-        samples: Lines that it holds already, oldest first.
+        lines: Those that it holds already, oldest first.
+
+    Attributes:
+        lines: The first, if it still counts, then the last ones, oldest first.
+        weight: Bytes that they take, roughly: as they did when there were fewer.
     """
 
-    __slots__ = ("samples",)
+    __slots__ = ("lines", "weight")
 
-    def __init__(self, samples: Sequence[Sample] = ()) -> None:
-        self.samples = list(samples)
+    def __init__(self, lines: Sequence[Match] = ()) -> None:
+        self.lines = list(lines)
+        self.weight = sum(len(match.line) + LINE_OVERHEAD for match in self.lines)
 
     def add(self, match: Match, span: float) -> int:
         """
         Keep one more line.
 
         Args:
-            match: The line that has just been counted.
+            match: The line that is being counted.
             span: Seconds after which a line is no longer the window's first.
 
         Returns:
-            By how many bytes, roughly, more (or fewer) are held now.
+            By how much ``weight`` has grown.
         """
-        samples = self.samples
-        line = match.line
-        if len(line) > LINE_CHARS:
-            line = shorten(line)
-        samples.append(Sample(match.time, match.path, match.offset, line))
-        grown = len(line) + SAMPLE_OVERHEAD
-        if len(samples) > 1 and match.time - samples[0].time >= span:
-            grown -= len(samples.pop(0).line) + SAMPLE_OVERHEAD
-        if len(samples) > LAST_LINES + 1:
-            grown -= len(samples.pop(1).line) + SAMPLE_OVERHEAD
-        return grown
+        lines = self.lines
+        if len(match.line) > LINE_CHARS:
+            match = shortened(match)
+        lines.append(match)
+        if match.time - lines[0].time >= span:
+            del lines[0]
+        elif len(lines) > LAST_LINES + 1:
+            del lines[1]
+        else:
+            grown = len(match.line) + LINE_OVERHEAD
+            self.weight += grown
+            return grown
+        return 0
 
     def clear(self) -> int:
-        """Forget every line; return how many bytes, roughly, that frees."""
-        freed = self.size
-        self.samples.clear()
+        """Forget every line; return the weight that this takes off."""
+        freed, self.weight = self.weight, 0
+        self.lines.clear()
         return freed
 
-    @property
-    def size(self) -> int:
-        """Bytes that it holds, roughly."""
-        return sum(len(sample.line) + SAMPLE_OVERHEAD for sample in self.samples)
+    def samples(self) -> tuple[Sample, ...]:
+        """Return the lines as an alert shows them."""
+        return tuple(
+            Sample(match.time, match.path, match.offset, match.line) for match in self.lines
+        )

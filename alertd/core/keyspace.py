@@ -69,7 +69,7 @@ class Keyspace:
         if snapshot is not None:
             for key, frozen in snapshot.detectors[-rule.max_keys :]:
                 detector = self._detectors[key] = self._kind(rule, key, frozen)
-                self.held += detector.evidence.size
+                self.held += detector.evidence.weight
             self._cooling.update(snapshot.cooling)
             self.evictions = snapshot.evictions
 
@@ -110,14 +110,17 @@ class Keyspace:
 
     def _forget(self, now: float) -> None:
         """Make room for one more key: idle ones first, else the one seen longest ago."""
-        detectors = self._detectors
+        detectors, max_keys = self._detectors, self.rule.max_keys
         while detectors:
-            key, oldest = next(iter(detectors.items()))
-            is_full = len(detectors) >= self.rule.max_keys
-            if not is_full and not oldest.is_idle(now):
+            key = next(iter(detectors))
+            oldest = detectors[key]
+            is_idle = oldest.is_idle(now)
+            if len(detectors) < max_keys and not is_idle:
                 return
             del detectors[key]
-            self.held -= oldest.evidence.size
+            self.held -= oldest.evidence.weight
+            if is_idle:
+                continue
             if not oldest.is_spent(now):
                 self.evictions += 1
             if oldest.is_quiet(now):
@@ -132,4 +135,4 @@ class Keyspace:
                 break
             del cooling[oldest]
         frozen = detector.freeze()
-        cooling[key] = msgspec.structs.replace(frozen, times=(), samples=())
+        cooling[key] = msgspec.structs.replace(frozen, times=(), lines=())

@@ -15,7 +15,7 @@ import msgspec
 
 from alertd.core.engine import Engine
 from alertd.core.events import Alert, Match, Sample
-from alertd.core.evidence import shorten
+from alertd.core.evidence import shortened
 from alertd.core.matching import Counters
 from alertd.core.ordering import File, Ordering, Snapshot
 
@@ -52,6 +52,7 @@ class Pipeline:
         rules: What is too much.
         matchers: One a source, by its name.
         stored: What to continue from.
+        is_journaled: Whether ``take_journal`` will be called; what was judged is kept for it.
 
     Attributes:
         rules: By name.
@@ -66,8 +67,11 @@ class Pipeline:
         rules: Iterable[Rule],
         matchers: Mapping[str, Matcher],
         stored: Stored | None = None,
+        *,
+        is_journaled: bool = True,
     ) -> None:
         stored = stored or Stored()
+        self._is_journaled = is_journaled
         self.rules = {rule.name: rule for rule in rules}
         self.matchers = matchers
         self.engine = Engine(
@@ -185,7 +189,7 @@ class Pipeline:
         """Return what was judged since the last call, as bytes; ``None`` if that is nothing."""
         if not self._released:
             return None
-        journal = msgspec.msgpack.encode([_without_rest(match) for match in self._released])
+        journal = msgspec.msgpack.encode([shortened(match) for match in self._released])
         self._released = []
         return journal
 
@@ -259,7 +263,8 @@ class Pipeline:
     def _judge(self, matches: list[Match]) -> list[Alert]:
         if not matches:
             return []
-        self._released += matches
+        if self._is_journaled:
+            self._released += matches
         return [self._highlight(alert) for alert in self.engine.feed(matches)]
 
     def _highlight(self, alert: Alert) -> Alert:
@@ -273,12 +278,6 @@ class Pipeline:
         return msgspec.structs.replace(
             alert, first=marked(alert.first), last=tuple(marked(sample) for sample in alert.last)
         )
-
-
-def _without_rest(match: Match) -> Match:
-    """Cut a match's line to what is kept of it as evidence."""
-    line = shorten(match.line)
-    return match if line is match.line else msgspec.structs.replace(match, line=line)
 
 
 def _only(snapshot: Snapshot, rules: Iterable[str]) -> Snapshot:

@@ -30,15 +30,18 @@ class Window:
         limit: The greatest number of events that is not yet too much; 0 or more.
         span: Seconds; more than 0.
         times: Unix seconds that it holds already, oldest first.
+
+    Attributes:
+        reach: Two times belong to one window while they are less than this apart.
     """
 
-    __slots__ = ("_reach", "limit", "span", "times")
+    __slots__ = ("limit", "reach", "span", "times")
 
     def __init__(self, limit: int, span: float, times: Iterable[float] = ()) -> None:
         self.limit = limit
         self.span = span
         self.times = deque(times, maxlen=limit + 1)
-        self._reach = span - HALF_TICK
+        self.reach = span - HALF_TICK
 
     def add(self, time: float) -> bool:
         """
@@ -52,15 +55,15 @@ class Window:
         """
         times = self.times
         times.append(time)
-        return len(times) > self.limit and time - times[0] < self._reach
+        return len(times) > self.limit and time - times[0] < self.reach
 
     def inside(self, now: float) -> list[float]:
         """List the times in ``(now - span, now]`` that are still known, oldest first."""
-        return [time for time in self.times if now - time < self._reach]
+        return [time for time in self.times if now - time < self.reach]
 
     def is_empty(self, now: float) -> bool:
         """Tell whether nothing that happened up to now can still count."""
-        return not self.times or now - self.times[-1] >= self._reach
+        return not self.times or now - self.times[-1] >= self.reach
 
     def histogram(self, now: float, slices: int) -> tuple[int, ...]:
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.examples import match
 
-from alertd.core.evidence import LAST_LINES, LINE_CHARS, Evidence, shorten
+from alertd.core.evidence import LAST_LINES, LINE_CHARS, Evidence, shortened
 
 
 def test_evidence_keeps_the_first_line_and_the_last_ones() -> None:
@@ -13,7 +13,7 @@ def test_evidence_keeps_the_first_line_and_the_last_ones() -> None:
     for time in range(10):
         evidence.add(match(time), span=60)
 
-    assert [0, *range(10 - LAST_LINES, 10)] == [sample.time for sample in evidence.samples]
+    assert [0, *range(10 - LAST_LINES, 10)] == [sample.time for sample in evidence.samples()]
 
 
 def test_a_first_line_that_left_the_window_is_not_shown_as_its_first() -> None:
@@ -22,7 +22,7 @@ def test_a_first_line_that_left_the_window_is_not_shown_as_its_first() -> None:
     for time in (0, 50, 60):
         evidence.add(match(time), span=60)
 
-    assert [50, 60] == [sample.time for sample in evidence.samples]
+    assert [50, 60] == [sample.time for sample in evidence.samples()]
 
 
 def test_a_lonely_line_stays_however_old() -> None:
@@ -30,7 +30,7 @@ def test_a_lonely_line_stays_however_old() -> None:
     evidence = Evidence()
     evidence.add(match(0), span=60)
 
-    assert [0] == [sample.time for sample in evidence.samples]
+    assert [0] == [sample.time for sample in evidence.samples()]
 
 
 def test_a_long_line_is_cut() -> None:
@@ -38,15 +38,16 @@ def test_a_long_line_is_cut() -> None:
     evidence = Evidence()
     evidence.add(match(0, line="x" * 10_000), span=60)
 
-    assert "x" * (LINE_CHARS - 1) + "…" == evidence.samples[0].line
-    assert "short" == shorten("short")
+    assert "x" * (LINE_CHARS - 1) + "…" == evidence.samples()[0].line
+    short = match(0, line="short", event_time=5.0)
+    assert short is shortened(short)
 
 
-def test_what_add_returns_sums_up_to_the_size() -> None:
-    """So that all evidence together can be bounded without measuring it again and again."""
+def test_the_weight_is_known_without_measuring_it_again() -> None:
+    """It grows with the first lines; those that take their place are taken to be as long."""
     evidence = Evidence()
-    held = sum(evidence.add(match(time * 7, line="x" * time), span=60) for time in range(50))
+    held = sum(evidence.add(match(time * 7, line="x" * 9), span=600) for time in range(50))
 
-    assert evidence.size == held
+    assert held == evidence.weight == Evidence(evidence.lines).weight
     assert held == evidence.clear()
-    assert 0 == evidence.size
+    assert (0, ()) == (evidence.weight, evidence.samples())

@@ -191,6 +191,17 @@ def test_flush_judges_all_that_waits() -> None:
     assert [5] == times(subject.flush())
 
 
+def test_a_replay_keeps_no_journal() -> None:
+    """Nobody would ever take it."""
+    sources, rules = [source()], [rule()]
+    matchers = {"app": Matcher(sources[0], rules)}
+    subject = Pipeline(sources, rules, matchers, is_journaled=False)
+    subject.take(batch(0, 1, 2), Framing(), now=None)
+
+    assert [2] == times(subject.release())
+    assert subject.take_journal() is None
+
+
 def test_a_reload_keeps_what_waits_and_what_was_counted() -> None:
     """For rules that mean the same; late matches stay counted."""
     old = pipeline(rule(cooldown=0), rule("changed"), sources=[source()])
