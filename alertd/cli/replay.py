@@ -7,7 +7,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alertd.cli.common import Commands, add_command, add_config, add_source, complain, load, say
+from alertd.cli.common import (
+    Commands,
+    add_command,
+    add_config,
+    add_source,
+    collect_seldom,
+    complain,
+    load,
+    say,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -60,6 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         complain([str(error)])
         return os.EX_USAGE
+    collect_seldom()
     try:
         replay = Replay(
             settings.sources,

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 from typing import TYPE_CHECKING
 
-from alertd.cli.common import Commands, add_command, add_config, complain, load
+from alertd.cli.common import Commands, add_command, add_config, collect_seldom, complain, load
 
 if TYPE_CHECKING:
     import argparse
@@ -42,8 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     logs.configure(settings.log.level, settings.log.format)
     log = structlog.get_logger(__name__)
-    # Most of what is made lives for one batch: the collector need not look so often.
-    gc.set_threshold(100_000, 50, 100)
+    collect_seldom()
     try:
         asyncio.run(Daemon(settings, os.environ).run())
     except Exception as error:
