@@ -1,0 +1,107 @@
+"""
+The exact test of a rule, which has the last word on a line that Hyperscan points at.
+
+Trap: this runs once for every hit.  Most rules are one regex whose groups are the whole key, so
+those have a test of their own that makes nothing but the key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from alertd.core.patterns import compiled
+from alertd.core.rules import Pattern
+from alertd.core.selectors import View, alternative_test
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable
+
+    from alertd.core.records import Record
+    from alertd.core.rules import Rule
+
+LONGEST_KEY = 256
+
+
+class LacksKey(Exception):  # noqa: N818 - an answer, not an error
+    """A line matches but lacks a field that the rule groups by."""
+
+
+def key_value(text: str) -> str:
+    """Shorten a key so that it stays itself: the digest keeps apart what begins alike."""
+    if len(text) <= LONGEST_KEY:
+        return text
+    digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    return f"{text[:200]}…{digest}"
+
+
+def confirmation(rule: Rule) -> Callable[[Record], tuple[str, ...] | None]:
+    """
+    Make the exact test of a rule, which gives the key of a line that matches.
+
+    The test raises ``LacksKey`` for a line that matches without having all of its key.
+    """
+    if len(rule.match) == 1 and isinstance(rule.match[0], Pattern) and not rule.unless:
+        pattern = compiled(rule.match[0].regex)
+        if set(rule.group_by) <= pattern.groupindex.keys():
+            return _pattern_confirmation(pattern, rule.group_by)
+    match = [alternative_test(alternative) for alternative in rule.match]
+    unless = [alternative_test(alternative) for alternative in rule.unless]
+    names = rule.group_by
+
+    def confirm(line: Record) -> tuple[str, ...] | None:
+        view = View(line, {})
+        for test in match:
+            groups = test(view)
+            if groups is not None:
+                break
+        else:
+            return None
+        view.groups = groups
+        for test in unless:
+            if test(view) is not None:
+                return None
+        key = []
+        for name in names:
+            value = view.get(name)
+            if value is None:
+                raise LacksKey(name)
+            key.append(key_value(value))
+        return tuple(key)
+
+    return confirm
+
+
+def _pattern_confirmation(
+    pattern: re.Pattern[str], names: tuple[str, ...]
+) -> Callable[[Record], tuple[str, ...] | None]:
+    """Make the test of a rule that is one regex with all of its key."""
+    search = pattern.search
+    numbers = tuple(pattern.groupindex[name] for name in names)
+    if not numbers:
+        return lambda line: () if search(line.text) else None
+    if len(numbers) == 1:
+        (number,) = numbers
+
+        def confirm_one(line: Record) -> tuple[str, ...] | None:
+            found = search(line.text)
+            if not found:
+                return None
+            value = found[number]
+            if value is None:
+                raise LacksKey(names[0])
+            return (value if len(value) <= LONGEST_KEY else key_value(value),)
+
+        return confirm_one
+
+    def confirm_many(line: Record) -> tuple[str, ...] | None:
+        found = search(line.text)
+        if not found:
+            return None
+        values = found.group(*numbers)
+        if None in values:
+            raise LacksKey(names[values.index(None)])
+        return tuple(map(key_value, values))
+
+    return confirm_many

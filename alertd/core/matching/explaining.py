@@ -1,0 +1,133 @@
+"""
+What a matcher makes of one line, said to a person.
+
+Nothing here is fast, and nothing here decides anything: the tests are those that matching uses.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from alertd.core.deadline import Overdue
+from alertd.core.linetimes import resolved
+from alertd.core.matching.confirming import LacksKey
+from alertd.core.records import CsvRecord, Record, record
+from alertd.core.selectors import View, alternative_test, shortfall, shown_in
+
+if TYPE_CHECKING:
+    from alertd.core.framing import Framing
+    from alertd.core.matching.matcher import Matcher
+    from alertd.core.rules import Rule
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """
+    What one rule makes of a line.
+
+    Attributes:
+        rule: The rule's name.
+        is_match: The line counts for it.
+        key: Names and values of the fields that it groups by, if it counts.
+        reason: Why it counts or does not, for a person.
+    """
+
+    rule: str
+    is_match: bool
+    key: tuple[tuple[str, str], ...]
+    reason: str
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """
+    How a line is understood.
+
+    Attributes:
+        text: The line.
+        fields: Its fields, by name.
+        is_unparsable: It is not in its source's format.
+        time: Unix seconds, or None if it has none of its own.
+        verdicts: One for each rule, in their order.
+    """
+
+    text: str
+    fields: dict[str, str]
+    is_unparsable: bool
+    time: float | None
+    verdicts: tuple[Verdict, ...]
+
+
+def explain(matcher: Matcher, line: str | bytes, framing: Framing, reference: float) -> Explanation:
+    """
+    Say how a line is understood.
+
+    Args:
+        matcher: Of its source.
+        line: Without or with its line end.
+        framing: Of its file.
+        reference: Unix seconds, for dates without a year.
+    """
+    text = matcher.text_of(line.removesuffix(b"\n")) if isinstance(line, bytes) else line
+    one = record(matcher.source)
+    if isinstance(one, CsvRecord):
+        one.name(matcher.source.columns or framing.header)
+    one.take(text)
+    fields = one.fields()
+    stamp = None if matcher.source.timestamp == "none" else matcher.stamp(one, reference)
+    return Explanation(
+        text=text,
+        fields=fields,
+        is_unparsable=one.is_unparsable,
+        time=None if stamp is None else resolved(stamp, framing.last_time),
+        verdicts=tuple(_verdict(matcher, number, one) for number in range(len(matcher.rules))),
+    )
+
+
+def _verdict(matcher: Matcher, number: int, line: Record) -> Verdict:
+    rule = matcher.rules[number]
+    with matcher.deadline:
+        try:
+            matcher.deadline.step = number
+            key = matcher.confirmations[number](line)
+            if key is not None:
+                pairs = tuple(zip(rule.group_by, key, strict=True))
+                return Verdict(rule.name, is_match=True, key=pairs, reason="")
+            return Verdict(rule.name, is_match=False, key=(), reason=_objection(rule, line))
+        except Overdue:
+            reason = "undecided: its regex takes too long on this line"
+        except LacksKey as lacking:
+            reason = f'it matches, but lacks the group_by field "{lacking}"'
+        finally:
+            matcher.deadline.step = None
+    return Verdict(rule.name, is_match=False, key=(), reason=reason)
+
+
+def _objection(rule: Rule, line: Record) -> str:
+    """Say why a rule does not count a line."""
+    view = View(line, {})
+    if any(alternative_test(alternative)(view) is not None for alternative in rule.match):
+        return "it matches, but unless leaves it out"
+    return shortfall(rule.match, line)
+
+
+def highlight(matcher: Matcher, rule: str, line: str) -> tuple[int, int]:
+    """
+    Find the part of a line that a rule was looking for.
+
+    For a csv without ``columns``, its fields are taken to be those of the file last read.
+
+    Returns:
+        A slice of the line, (0, 0) if it cannot be told.
+    """
+    one = matcher.other
+    one.take(line)
+    with matcher.deadline:
+        try:
+            matcher.deadline.step = 0
+            spans = [shown_in(alternative, one) for alternative in matcher.match_of[rule]]
+            return next((span for span in spans if span != (0, 0)), (0, 0))
+        except Overdue:
+            return 0, 0
+        finally:
+            matcher.deadline.step = None

@@ -1,0 +1,197 @@
+"""The rules of one source, compiled once and held against every batch of its files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from alertd.core.deadline import Deadline, NoDeadline
+from alertd.core.matching.confirming import confirmation
+from alertd.core.matching.explaining import Explanation, explain, highlight
+from alertd.core.matching.plan import Plan, Strategy
+from alertd.core.matching.rows import ODD_QUOTES
+from alertd.core.matching.turn import LARGEST_PIECE, MOST_HITS, Turn
+from alertd.core.records import CsvRecord, Record, record, trimmed
+from alertd.core.scanning import Refused, Scanner
+from alertd.core.timestamps import Stamp, TimestampReader
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from alertd.core.events import Batch
+    from alertd.core.framing import Framing
+    from alertd.core.matching.outcome import Matched
+    from alertd.core.rules import Rule, Source
+
+
+class Matcher:
+    """
+    Finds what rules look for in the lines of one source.
+
+    Attributes:
+        source: The source.
+        rules: All rules that see its lines.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        rules: Sequence[Rule],
+        *,
+        database: bytes | None = None,
+        deadline: Deadline | None = None,
+    ) -> None:
+        """
+        Compile the rules.
+
+        Args:
+            source: Where the lines come from.
+            rules: Valid ones, of this source.
+            database: What ``dump`` gave earlier; compiling is skipped if it fits these rules.
+            deadline: What stops a regex that takes too long.
+        """
+        self.source = source
+        self.rules = tuple(rules)
+        self.deadline = deadline or NoDeadline()
+        self.confirmations = [confirmation(rule) for rule in self.rules]
+        self.names = [rule.name for rule in self.rules]
+        self.match_of = {rule.name: rule.match for rule in self.rules}
+        self._is_multiline = source.format == "csv" and source.multiline
+        self._times = TimestampReader(timezone=source.timezone, format=source.timestamp_format)
+        # In these formats a line's time can be anywhere in it.
+        is_anywhere = source.timestamp == "auto" and source.format in {"plain", "csv"}
+        self.find = self._times.find if is_anywhere else None
+        self.record = record(source)
+        self.other = record(source)
+        self.rows = [one for one in (self.record, self.other) if isinstance(one, CsvRecord)]
+        self._encoding = source.encoding
+        self._compile(database)
+        # How many bytes are scanned at once: fewer where everything matches.  It saves work and
+        # changes no answer.
+        self.piece = LARGEST_PIECE
+
+    def _compile(self, database: bytes | None) -> None:
+        refused: frozenset[bytes] = frozenset()
+        loose: set[int] = set()
+        while True:
+            plan = Plan(self.source, self.rules, refused, loose)
+            expressions = [*plan.expressions, *([ODD_QUOTES] if self._is_multiline else [])]
+            try:
+                self._scanner = Scanner(expressions, database)
+                break
+            except Refused as refusal:
+                # First without bounded repeats; what is refused even so is tested on every line.
+                refused |= refusal.expressions
+                loose |= {
+                    number
+                    for expression, numbers in zip(plan.expressions, plan.rules_of, strict=True)
+                    if expression in refused
+                    for number in numbers
+                }
+        self._plan = plan
+        self.always = plan.always
+        # A hit is a number: the end of its line, and which expression or rule it is about.
+        self.shift = max(len(expressions), len(self.rules), 1).bit_length()
+        self.mask = (1 << self.shift) - 1
+        self._odd = len(plan.expressions)
+        self._most = max(MOST_HITS, 2 * len(expressions))
+        # In most plans, each expression is that of the rule with its number.
+        self._is_plain_plan = not self._is_multiline and plan.rules_of == [
+            [number] for number in range(len(plan.rules_of))
+        ]
+
+    def dump(self) -> bytes:
+        """Give the compiled rules, to be stored: making them anew may take a second."""
+        return self._scanner.dump()
+
+    def strategies(self) -> list[Strategy]:
+        """Say for each rule how its lines are found."""
+        return [
+            Strategy(
+                rule.name, "every line is tested: no text is in all matching lines", is_slow=True
+            )
+            if summary is None
+            else Strategy(rule.name, summary, is_slow=False)
+            for rule, summary in zip(self.rules, self._plan.summaries, strict=True)
+        ]
+
+    def match(self, batch: Batch, framing: Framing, *, now: float | None = None) -> Matched:
+        """
+        Find the matching lines of a batch.
+
+        Args:
+            batch: The bytes that follow those which ``framing`` has learned from.
+            framing: Of the file; updated in place for what is consumed.
+            now: Unix seconds by the clock, or None if times may be ahead of it.
+        """
+        with self.deadline:
+            return Turn(self, batch, framing, now).run()
+
+    def candidates(self, data: bytes | memoryview, odd: list[int]) -> list[int] | None:
+        """
+        Scan whole lines.
+
+        Args:
+            data: The lines.
+            odd: Receives the ends of the lines with an odd number of quotes, if those matter.
+
+        Returns:
+            ``end << shift | rule`` for each candidate of a rule, in order; None if there are too
+            many for one turn.
+        """
+        hits = self._scanner.scan(data, self.shift, self._most)
+        if hits is None or self._is_plain_plan:
+            if hits:
+                hits.sort()
+            return hits
+        found: set[int] = set()
+        for hit in hits:
+            expression = hit & self.mask
+            if expression == self._odd:
+                odd.append(hit >> self.shift)
+            else:
+                found.update(hit - expression + rule for rule in self._plan.rules_of[expression])
+        return sorted(found)
+
+    def name_fields(self, header: tuple[str, ...] | None) -> None:
+        """Take the names of a csv's fields from the file at hand."""
+        for row in self.rows:
+            row.name(header)
+
+    def text_of(self, raw: bytes) -> str:
+        """Decode what is looked at of a line."""
+        line = trimmed(raw)
+        return line[: self.source.max_line].decode(self._encoding, "replace")
+
+    def stamp(self, line: Record, reference: float) -> Stamp | None:
+        """Read the time that a line gives itself."""
+        name = self.source.timestamp
+        if name != "auto":
+            value = line.get(name)
+            return None if value is None else self._times.read(value, reference)
+        for value in line.timestamps():
+            stamp = self._times.read(value, reference)
+            if stamp is not None:
+                return stamp
+        return self._times.find(line.text, reference)
+
+    def explain(self, line: str | bytes, framing: Framing, reference: float) -> Explanation:
+        """
+        Say how a line is understood.
+
+        Args:
+            line: Without or with its line end.
+            framing: Of its file.
+            reference: Unix seconds, for dates without a year.
+        """
+        return explain(self, line, framing, reference)
+
+    def highlight(self, rule: str, line: str) -> tuple[int, int]:
+        """
+        Find the part of a line that a rule was looking for.
+
+        For a csv without ``columns``, its fields are taken to be those of the file last read.
+
+        Returns:
+            A slice of the line, (0, 0) if it cannot be told.
+        """
+        return highlight(self, rule, line)

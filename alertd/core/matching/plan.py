@@ -1,0 +1,60 @@
+"""Which expressions stand for which rules, and which rules need every line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from alertd.core.selectors import Prefilters
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from alertd.core.rules import Rule, Source
+
+
+class Strategy(msgspec.Struct, frozen=True):
+    """
+    How a rule's lines are found.
+
+    Attributes:
+        rule: The rule's name.
+        description: For a person.
+        is_slow: Each line is tested.
+    """
+
+    rule: str
+    description: str
+    is_slow: bool
+
+
+class Plan:
+    """
+    Which expressions stand for which rules.
+
+    Attributes:
+        expressions: Each once.
+        rules_of: For each expression, the numbers of the rules that it makes a line a candidate of.
+        always: The numbers of the rules that are tested on every line.
+        summaries: For each rule, what is looked for.
+    """
+
+    def __init__(
+        self, source: Source, rules: Sequence[Rule], refused: frozenset[bytes], loose: set[int]
+    ) -> None:
+        prefilters = Prefilters(source)
+        found: dict[bytes, list[int]] = {}
+        self.always: list[int] = []
+        self.summaries: list[str | None] = []
+        for number, rule in enumerate(rules):
+            superset = prefilters.selector(rule.match, is_loose=number in loose)
+            if superset is None or refused.intersection(superset.expressions):
+                self.always.append(number)
+                self.summaries.append(None)
+                continue
+            self.summaries.append(superset.summary)
+            for expression in superset.expressions:
+                found.setdefault(expression, []).append(number)
+        self.expressions = [*found]
+        self.rules_of = [*found.values()]

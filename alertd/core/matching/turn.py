@@ -1,0 +1,281 @@
+"""
+One batch on its way through a matcher.
+
+The lines are scanned piece by piece; candidates are decoded and tested; what matches gets its time.
+A turn ends when the batch does, or between two lines once others should have theirs.
+
+Trap: a piece is a saving of work, a turn one of waiting.  Neither may change a match.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from alertd.core.deadline import Overdue
+from alertd.core.events import Match
+from alertd.core.linetimes import LineTimes
+from alertd.core.matching.confirming import LacksKey
+from alertd.core.matching.outcome import Counters, Matched
+from alertd.core.matching.rows import OpenRows, header_end, line_end
+from alertd.core.records import BOM, trimmed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from alertd.core.events import Batch
+    from alertd.core.framing import Framing
+    from alertd.core.matching.matcher import Matcher
+    from alertd.core.timestamps import Stamp
+
+# Matches after which a batch is given back unfinished, so that other files have their turn.
+MOST_HITS = 4096
+LARGEST_PIECE = 1 << 22
+NEWLINE = 0x0A
+CARRIAGE_RETURN = 0x0D
+
+
+class Turn:
+    """One batch on its way through a matcher."""
+
+    def __init__(self, matcher: Matcher, batch: Batch, framing: Framing, now: float | None) -> None:
+        self._matcher = matcher
+        self._batch = batch
+        self._framing = framing
+        self._now = now
+        self._latest = None if now is None else now + matcher.source.max_skew
+        self._carried = len(framing.open_record)
+        data = framing.open_record + batch.data if self._carried else batch.data
+        # Where the data begin in the file.
+        self._base = batch.offset - self._carried
+        if self._base == 0 and data.startswith(BOM):
+            # As NULs at the start of a line its bytes are no text, and no offset moves.
+            data = b"\0\0\0" + data[3:]
+        self._data = data
+        self._counters = Counters()
+        self._matches: list[Match] = []
+        self._rows = OpenRows(matcher.source, data, is_final=batch.is_final)
+        self._spans = self._rows.begins
+        self._hits = 0
+
+    def run(self) -> Matched:
+        """Find the matches of as much of the batch as is done in one turn."""
+        position = self._first_record()
+        end = len(self._data)
+        self._times = LineTimes(self._framing.last_time, position, self._stamps_before)
+        held = end
+        least = max(position + 1, self._carried)
+        while position < end <= held and (position < least or not self._is_turn_over()):
+            long_line = self._next_long_line(position)
+            if position == long_line:
+                position = self._take_long_line(position)
+            else:
+                position, held = self._take_lines(position, long_line)
+        if held < end:
+            position = end
+        self._finish(min(held, position), position)
+        return Matched(self._matches, position - self._carried, self._counters)
+
+    def _is_turn_over(self) -> bool:
+        return self._hits >= MOST_HITS or self._matcher.deadline.is_due
+
+    def _finish(self, done: int, position: int) -> None:
+        """Leave in the framing what the lines before ``done`` say, and the record behind it."""
+        framing = self._framing
+        framing.open_record = self._data[done:position]
+        if self._matcher.source.timestamp == "none":
+            last: float | None = self._batch.read_at
+            newest = last
+        else:
+            self._times.settle(done)
+            last, newest = self._times.last, self._times.newest
+        framing.last_time = last
+        if newest is not None:
+            newest = self._clamped(newest)
+            framing.newest_time = max(newest, framing.newest_time or newest)
+
+    def _clamped(self, time: float) -> float:
+        now, latest = self._now, self._latest
+        return time if now is None or latest is None or time <= latest else now
+
+    def _first_record(self) -> int:
+        """Give the position of the first line that is a record, and let the names hold."""
+        matcher = self._matcher
+        if not matcher.rows:
+            return 0
+        position = header_end(matcher.source, self._framing, self._data, self._base)
+        matcher.name_fields(self._framing.header)
+        return position
+
+    def _next_long_line(self, position: int) -> int:
+        """Give the position of the first line from here that is too long, or the end."""
+        data, longest = self._data, self._matcher.source.max_line
+        while len(data) - position > longest:
+            newline = data.rfind(b"\n", position, position + longest + 1)
+            if newline < 0:
+                return position
+            position = newline + 1
+        return len(data)
+
+    def _take_long_line(self, start: int) -> int:
+        """Look at the part of a line that is looked at, and skip the rest."""
+        matcher, data = self._matcher, self._data
+        end = line_end(data, start)
+        line = trimmed(data[start:end])
+        self._counters.cut += len(line) > matcher.source.max_line
+        # One line never has too many candidates for one turn.
+        hits = matcher.candidates(line[: matcher.source.max_line], []) or []
+        rules = {hit & matcher.mask for hit in hits}.union(matcher.always)
+        self._confirm([end << matcher.shift | rule for rule in sorted(rules)])
+        return min(end + 1, len(data))
+
+    def _take_lines(self, start: int, limit: int) -> tuple[int, int]:
+        """
+        Look at lines none of which is too long.
+
+        Returns:
+            The end of what was looked at, and where an open csv record begins that is held (the
+            end of the data if there is none).
+        """
+        matcher, data = self._matcher, self._data
+        odd: list[int] = []
+        while True:
+            end = self._piece_end(start, limit)
+            whole = start == 0 and end == len(data)
+            hits = matcher.candidates(data if whole else memoryview(data)[start:end], odd)
+            if hits is not None:
+                break
+            matcher.piece = (end - start) // 2
+        if len(hits) < MOST_HITS // 4:
+            matcher.piece = min(2 * matcher.piece, LARGEST_PIECE)
+        if start:
+            ahead = start << matcher.shift
+            hits = [hit + ahead for hit in hits]
+        if matcher.always:
+            hits = sorted({*hits, *self._hits_of_every_line(start, end)})
+        held = len(data)
+        if odd:
+            end, held = self._rows.find(sorted(start + one for one in odd), start, end, limit)
+            hits = self._rows.settle(hits, start, held, matcher.shift, len(matcher.rules))
+        stopped = self._confirm(hits)
+        return (end, held) if stopped is None else (stopped, len(data))
+
+    def _piece_end(self, start: int, limit: int) -> int:
+        """Give the end of the lines that are scanned at once."""
+        matcher, data = self._matcher, self._data
+        end = limit
+        if end - start > matcher.piece:
+            end = data.rfind(b"\n", start, start + matcher.piece) + 1 or line_end(data, start) + 1
+        if matcher.always:
+            position = start
+            for _ in range(MOST_HITS // len(matcher.always) + 1):
+                position = data.find(b"\n", position, end) + 1
+                if not position:
+                    return end
+            end = position
+        return min(end, limit)
+
+    def _hits_of_every_line(self, start: int, end: int) -> Iterator[int]:
+        matcher = self._matcher
+        while start < end:
+            end_of_line = line_end(self._data, start)
+            for rule in matcher.always:
+                yield end_of_line << matcher.shift | rule
+            start = end_of_line + 1
+
+    def _line(self, start: int, end: int) -> bytes:
+        """Give the bytes that are looked at of a line or a record."""
+        raw = trimmed(self._data[start:end])
+        longest = self._matcher.source.max_line
+        if len(raw) > longest and end not in self._spans:
+            return raw[:longest]
+        return raw
+
+    def _confirm(self, hits: list[int]) -> int | None:  # noqa: C901, PLR0912, PLR0915 - hot
+        """
+        Test rules on lines exactly.
+
+        Returns:
+            Where the line begins before which the turn was over, if it was.
+        """
+        matcher, counters, deadline = self._matcher, self._counters, self._matcher.deadline
+        data, spans, line = self._data, self._spans, matcher.record
+        shift, mask, encoding = matcher.shift, matcher.mask, matcher.source.encoding
+        confirmations, names = matcher.confirmations, matcher.names
+        path, base, longest = self._batch.path, self._base, matcher.source.max_line
+        is_plain = matcher.source.format == "plain"
+        add = self._matches.append
+        self._hits += len(hits)
+        last_end = unparsable = -1
+        for hit in hits:
+            end = hit >> shift
+            if end != last_end:
+                start = data.rfind(b"\n", 0, end) + 1
+                if spans:
+                    start = spans.get(end, start)
+                if deadline.is_due and last_end >= 0 and start >= self._carried:
+                    return start
+                last_end = end
+                raw = data[start:end]
+                if raw and (raw[-1] == CARRIAGE_RETURN or not raw[0] or len(raw) > longest):
+                    raw = self._line(start, end)
+                text = raw.decode(encoding, "replace")
+                if is_plain:
+                    line.text = text
+                else:
+                    line.take(text)
+                shown = None
+            number = hit & mask
+            try:
+                deadline.step = hit
+                key = confirmations[number](line)
+                deadline.step = None
+            except Overdue:
+                deadline.step = key = None
+                counters.undecided += 1
+            except LacksKey:
+                deadline.step = key = None
+                name = names[number]
+                counters.without_key[name] = counters.without_key.get(name, 0) + 1
+            if line.is_unparsable and end != unparsable:
+                unparsable = end
+                counters.unparsable += 1
+            if key is None:
+                continue
+            if shown is None:
+                time, own_time = self._time(start, end)
+                shown = text
+                if "\ufffd" in text:
+                    counters.undecodable += 1
+                    shown = raw.decode(encoding, "backslashreplace")
+            add(Match(names[number], key, time, path, base + start, shown, own_time))
+        return None
+
+    def _time(self, start: int, end: int) -> tuple[float, float | None]:
+        """Give the time that counts for the line at hand, and its own where that differs."""
+        matcher, read_at = self._matcher, self._batch.read_at
+        if matcher.source.timestamp == "none":
+            return read_at, None
+        if matcher.find is not None:
+            stamp = matcher.find(matcher.record.text, read_at)
+        else:
+            stamp = matcher.stamp(matcher.record, read_at)
+        time = self._times.resolve(stamp, start, end + 1)
+        if time is None:
+            self._counters.untimed += 1
+            return read_at, None
+        if self._latest is None or time <= self._latest:
+            return time, None
+        self._counters.clamped += 1
+        return self._clamped(time), time
+
+    def _stamps_before(self, start: int, end: int) -> Iterator[Stamp | None]:
+        """Read the times of the lines between two positions, the last line's first."""
+        matcher, data = self._matcher, self._data
+        while end > start:
+            line_end = end - 1 if data[end - 1] == NEWLINE else end
+            begin = max(data.rfind(b"\n", 0, line_end) + 1, start)
+            begin = self._spans.get(line_end, begin)
+            raw = self._line(begin, line_end)
+            matcher.other.take(raw.decode(matcher.source.encoding, "replace"))
+            yield matcher.stamp(matcher.other, self._batch.read_at)
+            end = begin
