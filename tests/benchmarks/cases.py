@@ -165,10 +165,10 @@ def verdict(answer: Answer, expected: Answer) -> str:
     if found is None:
         return "another question"
     if is_right(answer, expected):
-        return f"right: {found:,} {what}"
+        return f"{what}: {found:,}, right"
     if found == right:
-        return f"WRONG: {found:,} {what}, but others"
-    return f"WRONG: {found:,} {what} for {right:,}"
+        return f"{what}: {found:,}, WRONG ones"
+    return f"{what}: {found:,}, WRONG: {right:,}"
 
 
 def many(data: Path, lines: int, kinds: list[str], numbers: list[int]) -> Iterator[Case]:

@@ -65,7 +65,7 @@ HEADER = (
     "lines/s",
     "x rg",
     "peak MiB",
-    "alerts, or lines that match",
+    "its answer",
 )
 
 
