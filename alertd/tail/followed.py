@@ -56,6 +56,7 @@ class FollowedFile:
         "is_closed",
         "is_deleted",
         "is_final",
+        "is_lost",
         "is_rotated",
         "is_skipping",
         "is_suspect",
@@ -113,6 +114,8 @@ class FollowedFile:
         self.is_suspect = False
         self.is_final = False
         self.is_closed = False
+        self.is_lost = False
+        """Its inode is another file's by now: the next look takes note of it."""
         self.is_skipping = False
         self.was_empty = True
         """Nothing had been read of it at the last scan, so its content proves nothing."""
@@ -131,7 +134,7 @@ class FollowedFile:
     @property
     def is_behind(self) -> bool:
         """It has bytes that may hold a line not read yet."""
-        if self.problem is not None or self.copy_of is not None:
+        if self.problem is not None or self.copy_of is not None or self.is_lost:
             return False
         return (
             self.size > max(self.checked, self.offset)

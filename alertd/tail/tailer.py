@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -24,7 +23,7 @@ import structlog
 
 from alertd.core.events import Batch
 from alertd.tail.away import away, read_into
-from alertd.tail.content import Content, NotRegularError, open_content
+from alertd.tail.descriptors import Descriptors
 from alertd.tail.hints import Hints
 from alertd.tail.placement import Placement
 from alertd.tail.roster import Roster
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from alertd.core.rules import Source
+    from alertd.tail.content import Content
     from alertd.tail.followed import FollowedFile
     from alertd.tail.identity import FileKey, StoredFile
     from alertd.tail.trouble import Problem
@@ -59,8 +59,6 @@ _ACTIVE: Final = 10.0
 
 _ROTATED_OPEN: Final = 16
 """Rotated, fully read files of one name that stay open; older ones are opened when they grow."""
-
-_MOST_OPEN: Final = 4096
 
 
 class Tailer:
@@ -99,19 +97,10 @@ class Tailer:
         self._roster = Roster(stored)
         self._troubles = Troubles()
         self._survey = Survey(self._sources)
+        self._scan_wanted = asyncio.Event()
+        self._descriptors = Descriptors(self._troubles, self._scan_wanted.set)
         self._placement = Placement(
-            self._roster,
-            self._troubles,
-            clock=clock,
-            monotonic=monotonic,
-            open_file=self._content_of,
-            keep_open=self._keep_open,
-        )
-        self._open: dict[FollowedFile, None] = {}
-        """Files that have a descriptor, the one used longest ago first."""
-        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._most_open = (
-            _MOST_OPEN if soft == resource.RLIM_INFINITY else min(_MOST_OPEN, max(8, soft // 2))
+            self._roster, self._descriptors, self._troubles, clock=clock, monotonic=monotonic
         )
         self._buffer: bytearray | None = None
         self._by_path: dict[str, list[FollowedFile]] = {}
@@ -120,7 +109,6 @@ class Tailer:
         self._said_empty: set[tuple[str, str]] = set()
         self._scanning = asyncio.Lock()
         self._readable = asyncio.Event()
-        self._scan_wanted = asyncio.Event()
         self._hints = Hints(self._hint)
         self._expired_at = monotonic()
 
@@ -199,8 +187,8 @@ class Tailer:
             return await self._read(file)
         except OSError as error:  # TimeoutError is one
             file.problem = error.strerror or "does not answer"
-            self._placement.cannot_read(file.source, file.path, error)
-            self._shut(file)
+            self._troubles.cannot_read(file.source, file.path, error)
+            self._descriptors.close(file)
             return None
 
     def consume(self, file: FollowedFile, batch: Batch, count: int) -> None:
@@ -226,7 +214,7 @@ class Tailer:
 
         They belong into the transaction that also makes the effects of the lines before them last.
         """
-        return self._roster.take_changes(self._clock())
+        return self._roster.take_changes()
 
     def reconfigure(self, sources: Sequence[Source]) -> None:
         """
@@ -246,10 +234,10 @@ class Tailer:
             ):
                 file.max_line = source.max_line
                 continue
-            self._roster.remember(file.stored(self._clock()))
+            self._roster.remember(file.stored(self._roster.looked_at))
             self._roster.drop(file)
-            self._shut(file)
-        self._placement.reconsider(by_name)
+            self._descriptors.close(file)
+        self._roster.reconsider(by_name)
         self._index()
         self._said_empty.clear()
         self._scan_wanted.set()
@@ -258,7 +246,7 @@ class Tailer:
         """Close every file; positions not taken yet can still be taken."""
         async with self._scanning:
             for file in self.files():
-                self._shut(file)
+                self._descriptors.close(file)
 
     async def scan(self) -> None:
         """Look at every directory and every file now."""
@@ -268,7 +256,7 @@ class Tailer:
     # -- reading
 
     async def _read(self, file: FollowedFile) -> Batch | None:
-        content = self._content_of(file)
+        content = self._descriptors.open(file)
         if content is None:
             return None
         behind = file.size - file.offset
@@ -392,6 +380,7 @@ class Tailer:
             pause = min(self._scan_interval, 4 * (time.perf_counter() - began))
 
     async def _scan(self, *, is_forced: bool) -> None:
+        began = self._clock()
         await self._sweep(is_forced=is_forced)
         is_doubtful = any(file.is_suspect for file in self._roster)
         view = await away(
@@ -401,13 +390,15 @@ class Tailer:
         )
         if view.is_changed:
             self._view = view
-            if await self._placement.settle(self._sources, self._survey, view):
-                asyncio.get_running_loop().call_later(0.02, self._scan_wanted.set)
+            again_in = await self._placement.settle(self._sources, self._survey, view)
+            if again_in is not None:
+                asyncio.get_running_loop().call_later(again_in, self._scan_wanted.set)
             self._index()
             for source, glob in view.empty:
                 if (source, glob) not in self._said_empty:
                     self._said_empty.add((source, glob))
                     log.info("no match yet; watching", glob=glob, source=source)
+        self._roster.looked_at = began
         self._retire()
         self._shut_idle()
         self._hints.watch(self._view)
@@ -520,70 +511,15 @@ class Tailer:
             self._leave(file)
 
     def _leave(self, file: FollowedFile) -> None:
-        self._shut(file)
+        self._descriptors.close(file)
         self._roster.touch(file)
         if file.is_deleted or not file.is_wanted:
             self._roster.drop(file)
-        if file.is_deleted:
-            # Without a name it can never come back.
-            self._roster.forget(file.key)
-
-    # -- descriptors
-
-    def _content_of(self, file: FollowedFile) -> Content | None:
-        """Return a followed file's content, opened again if need be."""
-        if file.content is not None:
-            self._open[file] = self._open.pop(file, None)
-            return file.content
-        try:
-            content = open_content(file.path)
-        except NotRegularError:
-            self._scan_wanted.set()
-            return None
-        except OSError as error:
-            file.problem = error.strerror or str(error)
-            self._placement.cannot_read(file.source, file.path, error)
-            self._scan_wanted.set()
-            return None
-        if (content.device, content.inode) != file.inode or (
-            content.generation != file.key.generation
-        ):
-            content.close()
-            self._placement.replaced(file)
-            self._scan_wanted.set()
-            return None
-        self._keep_open(file, content)
-        self._troubles.end(file.source, file.path)
-        return content
-
-    def _keep_open(self, file: FollowedFile, content: Content) -> None:
-        file.content = content
-        self._open[file] = None
-        if len(self._open) > self._most_open:
-            self._shut_some()
-
-    def _shut(self, file: FollowedFile) -> None:
-        self._open.pop(file, None)
-        if file.content is not None:
-            file.content.close()
-            file.content = None
-
-    def _shut_some(self) -> None:
-        """Close the files used longest ago that can be opened again, first those at their end."""
-        excess = len(self._open) - self._most_open + self._most_open // 16
-        for may_be_behind in (False, True):
-            for file in list(self._open):
-                if excess <= 0:
-                    return
-                if file.is_deleted or file.is_held or (file.is_behind and not may_be_behind):
-                    continue
-                self._shut(file)
-                excess -= 1
 
     def _shut_idle(self) -> None:
         """Do not keep open all that many quick rotations leave behind."""
         at_end: dict[tuple[str, str], list[FollowedFile]] = {}
-        for file in self._open:
+        for file in self._descriptors:
             if file.is_rotated and not file.is_behind and file.copy_of is None:
                 at_end.setdefault((file.source, file.home), []).append(file)
         for files in at_end.values():
@@ -591,7 +527,7 @@ class Tailer:
                 if file.is_deleted:
                     self._finish(file)
                 elif not file.is_archive:
-                    self._shut(file)
+                    self._descriptors.close(file)
 
 
 def _origins(path: str) -> list[str]:

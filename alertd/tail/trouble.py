@@ -6,6 +6,7 @@ It is said once per cause, and kept for whoever watches alertd itself.
 
 from __future__ import annotations
 
+import errno
 from collections import deque
 from dataclasses import dataclass
 from typing import Final
@@ -15,6 +16,9 @@ import structlog
 log = structlog.get_logger(__name__)
 
 _KEPT: Final = 1000
+
+_DENIED: Final = frozenset({errno.EACCES, errno.EPERM})
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,23 @@ class Troubles:
         if key not in self._current:
             self._current[key] = problem
             self.happen(problem)
+
+    def cannot_read(self, source: str, path: str, error: OSError) -> None:
+        """Say why a file cannot be read and what to do about it."""
+        if error.errno in _DENIED:
+            kind = "permission denied; retrying"
+            remedy = "let alertd's user read it, for example through its group"
+        elif error.errno in _EXHAUSTED:
+            kind = "too many open files; retrying"
+            remedy = "raise LimitNOFILE"
+            path = ""
+        elif error.errno == errno.ENOENT:
+            return
+        else:
+            kind = "file cannot be read; retrying"
+            remedy = "see the reason"
+        reason = error.strerror or type(error).__name__
+        self.begin(Problem(kind, source, path, f"{path or source}: {reason}; retrying: {remedy}"))
 
     def end(self, source: str, path: str) -> None:
         """Take note that nothing is wrong with a file any more."""

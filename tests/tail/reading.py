@@ -113,6 +113,7 @@ class Reading:
     async def settle(self) -> None:
         """Look and read until there is nothing left, and commit."""
         for _ in range(50):
+            self.monotonic.now += 0.1
             await self.tailer.scan()
             before = len(self.batches)
             await self.read_all()

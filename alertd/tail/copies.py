@@ -1,0 +1,76 @@
+"""
+Copies of files that are still there: nothing is read in them while their originals hold it.
+
+A copy becomes a file of its own once its original has been read that far, or is emptied.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from alertd.tail.away import away
+from alertd.tail.content import begins_like, holds, witness
+from alertd.tail.rotation import origins
+from alertd.tail.siblings import join, witness_of
+
+if TYPE_CHECKING:
+    from alertd.tail.content import Content
+    from alertd.tail.descriptors import Descriptors
+    from alertd.tail.followed import FollowedFile
+    from alertd.tail.look import Fresh, Look
+    from alertd.tail.roster import Roster
+
+
+class Copies:
+    """Tells copies from originals."""
+
+    def __init__(self, roster: Roster, descriptors: Descriptors) -> None:
+        self._roster = roster
+        self._descriptors = descriptors
+
+    @staticmethod
+    def may_be_of(source: str, path: str, look: Look) -> list[FollowedFile]:
+        """Find the followed files that ``path`` looks like a copy of, by its name."""
+        directory, name = os.path.split(path)
+        names = dict.fromkeys(name[:length] for length in range(1, len(name)))
+        names.update(dict.fromkeys(origins(name)))
+        found = (look.by_target.get((source, join(directory, other))) for other in names)
+        return [file for file in found if file is not None]
+
+    async def original_of(self, source: str, one: Fresh, look: Look) -> FollowedFile | None:
+        """Find the followed file that still holds what a new file holds."""
+        for file in self.may_be_of(source, one.path, look):
+            content = self._descriptors.open(file)
+            if content is not None and await _agree(one.content, content):
+                return file
+        return None
+
+    async def settle(self) -> None:
+        """Let copies become files of their own once their originals have been read that far."""
+        for file in [file for file in self._roster if file.copy_of is not None]:
+            original = file.copy_of
+            content = self._descriptors.open(file)
+            if content is None or original is None:
+                continue
+            size = content.status().st_size
+            theirs = None if original.is_closed else original.content
+            if theirs is not None and await away(begins_like, content, theirs, size):
+                if original.offset < size:
+                    continue
+                offset = size
+            else:
+                seen = witness_of(original)
+                offset = seen.offset if await away(holds, content, *seen) else 0
+            file.copy_of = None
+            file.place(offset, *await away(witness, content, offset))
+            file.framing = msgspec.structs.replace(original.framing, open_record=b"")
+            self._roster.touch(file)
+            self._roster.behind[file] = None
+
+
+async def _agree(content: Content, other: Content) -> bool:
+    size = min(content.status().st_size, other.status().st_size)
+    return size > 0 and await away(begins_like, content, other, size)

@@ -1,0 +1,68 @@
+"""One look at the directories, as the steps that judge it pass it on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from alertd.tail.siblings import join, rotations
+
+if TYPE_CHECKING:
+    from alertd.tail.content import Content
+    from alertd.tail.followed import FollowedFile
+    from alertd.tail.identity import FileKey
+    from alertd.tail.survey import Survey, View
+
+
+class HeldError(Exception):
+    """A batch is being evaluated of a file that is in doubt: the next look judges."""
+
+
+class Fresh(NamedTuple):
+    """A file that is not followed yet, opened; without globs if it was only found beside one."""
+
+    path: str
+    target: str
+    globs: tuple[str, ...]
+    key: FileKey
+    content: Content
+    size: int
+    mtime_ns: int
+
+
+@dataclass(slots=True)
+class Look:
+    """
+    What was seen, and what was found out about it so far.
+
+    Attributes:
+        view: The names.
+        survey: What the globs mean.
+        rotations: By path, the names beside it that look like a rotation of it.
+        by_target: Followed files by source and name, symbolic links followed.
+        again_in: Seconds after which another look is wanted, because something is about to change.
+    """
+
+    view: View
+    survey: Survey
+    rotations: dict[str, list[str]] = field(init=False)
+    by_target: dict[tuple[str, str], FollowedFile] = field(default_factory=dict)
+    again_in: float | None = None
+
+    def __post_init__(self) -> None:
+        self.rotations = rotations(self.view)
+
+    def want_again(self, seconds: float) -> None:
+        """Have another look soon."""
+        self.again_in = seconds if self.again_in is None else min(self.again_in, seconds)
+
+    def name_of(self, inode: int, device: int, directories: list[str]) -> str | None:
+        """Find the name that an inode has now in the directories where it was."""
+        for directory in dict.fromkeys(directories):
+            listing = self.view.listings.get(directory)
+            if listing is None or listing.device != device:
+                continue
+            for name, entry in listing.names.items():
+                if entry.inode == inode and not entry.is_link:
+                    return join(directory, name)
+        return None

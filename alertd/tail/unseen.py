@@ -1,0 +1,263 @@
+"""
+Generations of a log that came and went between two looks, found among the rotations beside it.
+
+What lies there is unread if it was not there at the last look, or, after a restart, was written to
+since then, and if it does not hold what we have read elsewhere: a rotation may be copied, or
+compressed, after it was read.
+
+Trap: what nobody has read a byte of has no content to be recognised by.  So every rotation that
+was seen is remembered by inode, and archives also by the time of modification that they keep.
+"""
+
+# ruff: noqa: PTH119 - paths are strings throughout: there are many
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from alertd.core.framing import Framing
+from alertd.tail.away import away
+from alertd.tail.content import COMPRESSED, Archive, begins_like, holds
+from alertd.tail.identity import WITNESS
+from alertd.tail.look import Fresh, HeldError
+from alertd.tail.rotation import oldest_first, uncompressed
+from alertd.tail.siblings import (
+    directory_of,
+    join,
+    key_of,
+    open_all,
+    stored_witness,
+    witness_of,
+)
+
+if TYPE_CHECKING:
+    from alertd.core.rules import Source
+    from alertd.tail.content import Content
+    from alertd.tail.copies import Copies
+    from alertd.tail.descriptors import Descriptors
+    from alertd.tail.enrolment import Enrolment
+    from alertd.tail.followed import FollowedFile
+    from alertd.tail.look import Look
+    from alertd.tail.roster import Roster
+    from alertd.tail.truncation import Truncation
+
+log = structlog.get_logger(__name__)
+
+_SLACK: Final = 1.0
+"""Seconds by which the clocks of a file system and of this machine may differ."""
+
+_AGAIN: Final = 0.1
+
+
+class Unseen:
+    """Follows the generations that nobody saw being written."""
+
+    def __init__(
+        self,
+        roster: Roster,
+        descriptors: Descriptors,
+        enrolment: Enrolment,
+        truncation: Truncation,
+        copies: Copies,
+    ) -> None:
+        self._roster = roster
+        self._descriptors = descriptors
+        self._enrolment = enrolment
+        self._truncation = truncation
+        self._copies = copies
+        self._last_look = roster.last_looks()
+        """By source and home: when the run before this one last looked."""
+        self._seen: dict[tuple[int, int], int] | None = None
+        """Rotations at the last look, by inode, with their times of modification."""
+        self._unsettled: set[str] = set()
+        """Archives that were still being written at this look."""
+
+    async def follow(self, source: Source, look: Look, fresh: list[Fresh]) -> None:
+        """
+        Follow what is unread beside a source's files.
+
+        Args:
+            source: Which.
+            look: What there is.
+            fresh: New files that the globs mean; those among the rotations are taken out.
+
+        Raises:
+            HeldError: A file is being read that one of them may be a copy of.
+        """
+        for home in sorted(self._roster.homes(source.name) & look.rotations.keys()):
+            names = self._new_names(source, home, look)
+            if not names or not self._may_have_missed(source, home):
+                continue
+            # They may be copies of a file that has been truncated since.
+            for file in self._roster.at_home(source.name, home).copy():
+                if file.is_held:
+                    raise HeldError
+                await self._truncation.verify(file, look)
+            names = self._new_names(source, home, look)
+            between = await self._open_unread(source, home, names, look, fresh)
+            if between:
+                await self._put_in_order(source, home, between, look)
+
+    async def note(self, look: Look) -> None:
+        """Remember what lies beside the files that are followed, to tell new from old."""
+        homes = {home for source in look.view.found for home in self._roster.homes(source)}
+        paths = [
+            path
+            for home in homes & look.rotations.keys()
+            for name in look.rotations[home]
+            if (path := join(directory_of(home), name)) not in self._unsettled
+        ]
+        self._unsettled.clear()
+        self._seen = await away(_times, paths)
+
+    def _new_names(self, source: Source, home: str, look: Look) -> list[str]:
+        directory = directory_of(home)
+        listing = look.view.listings[directory]
+        followed = self._roster.of(source.name)
+        seen = self._seen or {}
+        names = []
+        for name in look.rotations[home]:
+            inode = (listing.device, listing.names[name].inode)
+            if inode in followed:
+                continue
+            if inode in seen and name.endswith(COMPRESSED):
+                continue  # nobody writes to it
+            names.append(name)
+        return names
+
+    def _may_have_missed(self, source: Source, home: str) -> bool:
+        """Tell whether generations may have come and gone unseen."""
+        if self._seen is not None:
+            return True
+        if (source.name, home) not in self._last_look:
+            return False
+        # A file that is where it was when we stopped was not rotated, and nothing came after it.
+        return not any(
+            file.offset and not file.is_rotated and file not in self._truncation.emptied
+            for file in self._roster.at_home(source.name, home)
+        )
+
+    async def _open_unread(
+        self, source: Source, home: str, names: list[str], look: Look, fresh: list[Fresh]
+    ) -> list[Fresh]:
+        """Open those of some rotations that nobody has read."""
+        directory = directory_of(home)
+        unread = []
+        already = {one.path: one for one in fresh}
+        paths = [join(directory, name) for name in names]
+        paths = await away(self._changed, paths, self._last_look.get((source.name, home)))
+        opened = await away(open_all, [path for path in paths if path not in already])
+        contents = iter(opened)
+        for path in paths:
+            one = already.get(path)
+            if one is None:
+                content = next(contents)
+                if content is None or isinstance(content, OSError):
+                    continue
+                status = content.status()
+                key = key_of(source.name, content)
+                one = Fresh(path, path, (), key, content, status.st_size, status.st_mtime_ns)
+            if one.key in self._roster.stored:
+                is_unread = False
+            elif path.endswith(COMPRESSED) and os.path.basename(uncompressed(path)) in (
+                look.view.listings[directory].names
+            ):
+                # It is being compressed; until that is done there is the file itself.
+                self._unsettled.add(path)
+                look.want_again(_AGAIN)
+                is_unread = False
+            else:
+                is_unread = one in fresh or not await self._is_known(source, home, one.content)
+            if is_unread:
+                unread.append(one)
+                if one in fresh:
+                    fresh.remove(one)
+            elif one not in fresh:
+                one.content.close()
+        return unread
+
+    def _changed(self, paths: list[str], since: float | None) -> list[str]:
+        """Return the paths of files that were not there at the last look, or not like this."""
+        changed = []
+        for path in paths:
+            try:
+                status = os.stat(path)  # noqa: PTH116 - many
+            except OSError:
+                continue
+            if self._seen is None:
+                is_new = since is not None and status.st_mtime_ns >= (since - _SLACK) * 1e9
+            elif path.endswith(COMPRESSED):
+                is_new = status.st_mtime_ns not in self._seen.values()
+            else:
+                is_new = self._seen.get((status.st_dev, status.st_ino)) != status.st_mtime_ns
+            if is_new:
+                changed.append(path)
+        return changed
+
+    async def _is_known(self, source: Source, home: str, content: Content) -> bool:
+        """Tell whether this is what is left of, or a copy of, what we have read or are reading."""
+        is_archive = isinstance(content, Archive)
+        for file in self._roster.at_home(source.name, home):
+            is_comparable = file.offset > 0 and (is_archive or file.is_rotated)
+            if is_comparable and await away(holds, content, *witness_of(file)):
+                return True
+            if is_archive and file.size and not file.is_archive:
+                theirs = self._descriptors.open(file)
+                if theirs is not None and await away(begins_like, content, theirs, file.size):
+                    return True
+        # A short beginning that two files share proves nothing, unless it was compressed since.
+        least = 1 if is_archive else WITNESS
+        for stored in self._roster.left_at(source.name, home):
+            if stored.offset >= least and await away(holds, content, *stored_witness(stored)):
+                return True
+        return False
+
+    async def _put_in_order(
+        self, source: Source, home: str, between: list[Fresh], look: Look
+    ) -> None:
+        """Follow files in the order in which they were written."""
+        order: list[tuple[str, int, Fresh | FollowedFile]] = [
+            (os.path.basename(one.path), one.mtime_ns, one) for one in between
+        ]
+        # Among them belong files that have been emptied, after or before these were made.
+        for file in self._roster.at_home(source.name, home):
+            is_changed = file.was_empty or file in self._truncation.emptied
+            if file.is_rotated and file.is_behind and is_changed:
+                name = "" if file.is_deleted else os.path.basename(file.path)
+                order.append((name, _mtime(file), file))
+        for one in oldest_first(order):
+            if isinstance(one, Fresh):
+                original = await self._copies.original_of(source.name, one, look)
+                file = self._enrolment.follow(
+                    source.name, source.max_line, one.path, one.content, Framing(), home=home
+                )
+                file.target = one.target
+                file.is_wanted = bool(one.globs)
+                file.copy_of = original
+                log.info("rotated file found", source=source.name, path=home, rotated=one.path)
+            else:
+                one.rank = self._roster.next_rank()
+                self._roster.touch(one)
+        for file in self._roster.at_home(source.name, home):
+            if not file.is_rotated:
+                file.rank = self._roster.next_rank()
+                self._roster.touch(file)
+
+
+def _mtime(file: FollowedFile) -> int:
+    return file.mtime_ns if file.content is None else file.content.status().st_mtime_ns
+
+
+def _times(paths: list[str]) -> dict[tuple[int, int], int]:
+    """Return inodes and times of modification."""
+    seen = {}
+    for path in paths:
+        try:
+            status = os.stat(path)  # noqa: PTH116 - many
+        except OSError:
+            continue
+        seen[status.st_dev, status.st_ino] = status.st_mtime_ns
+    return seen

@@ -1,0 +1,64 @@
+"""Where the files that we follow are now: what they are called, or that nothing is called that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from alertd.tail.content import COMPRESSED
+from alertd.tail.siblings import directory_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from alertd.core.rules import Source
+    from alertd.tail.followed import FollowedFile
+    from alertd.tail.look import Look
+    from alertd.tail.roster import Roster
+
+
+def locate(source: Source, look: Look, roster: Roster, monotonic: Callable[[], float]) -> None:
+    """
+    Find the names that a source's files have now.
+
+    A closed file that has none, or whose inode is another file's by now, is followed no longer;
+    its position is to be found again.
+    """
+    found = look.view.found.get(source.name, {})
+    names: dict[tuple[int, int], list[str]] = {}
+    for path, one in found.items():
+        if not path.endswith(COMPRESSED):
+            names.setdefault((one.status.st_dev, one.status.st_ino), []).append(path)
+    for file in list(roster.of(source.name).values()):
+        if file.is_lost:
+            roster.lose(file)
+            continue
+        paths = names.get(file.inode)
+        was_rotated = file.is_rotated
+        if paths:
+            if file.path not in paths:
+                file.path = file.home if file.home in paths else paths[0]
+                roster.touch(file)
+            file.target = found[file.path].target
+            file.is_wanted = True
+            file.is_rotated = file.home not in paths
+            if not file.is_rotated:
+                file.is_deleted = False
+        else:
+            file.is_wanted = False
+            file.is_rotated = True
+            _look_beside(file, look, roster)
+        if file.is_rotated and not was_rotated:
+            file.changed_at = monotonic()
+
+
+def _look_beside(file: FollowedFile, look: Look, roster: Roster) -> None:
+    directories = [directory_of(file.target), directory_of(file.path)]
+    path = look.name_of(file.key.inode, file.key.device, directories)
+    if path is not None:
+        if path not in (file.path, file.target):
+            file.path = file.target = path
+            roster.touch(file)
+    elif file.content is None:
+        roster.lose(file)
+    else:
+        file.is_deleted = file.content.status().st_nlink == 0
