@@ -127,11 +127,16 @@ def bearable(tool: Tool, case: Case, budget: float) -> Case:
     """Return as much of a case as a tool can read in about so many seconds."""
     if not tool.is_slow or case.log.is_dir():
         return case
-    sample = Series(tool, case.beginning(FIRST_LINES))
-    sample.run()
-    lines = int(FIRST_LINES * budget / sample.times[0])
-    digits = len(str(lines)) - 1
-    return case.beginning(max(FIRST_LINES, lines // 10**digits * 10**digits))
+    lines = FIRST_LINES
+    while lines < case.lines:
+        sample = Series(tool, case.beginning(lines))
+        sample.run()
+        if sample.times[0] >= budget / 5:
+            enough = int(lines * budget / sample.times[0])
+            digits = len(str(enough)) - 1
+            return case.beginning(max(FIRST_LINES, enough // 10**digits * 10**digits))
+        lines *= 10
+    return case
 
 
 def compared(case: Case, tools: Sequence[Tool], runs: int, budget: float) -> list[Series]:
