@@ -14,6 +14,6 @@ from __future__ import annotations
 from alertd.core.timestamps.forms import is_ambiguous
 from alertd.core.timestamps.instants import Stamp
 from alertd.core.timestamps.layout import check_format
-from alertd.core.timestamps.reader import TimestampReader
+from alertd.core.timestamps.reader import Time, TimestampReader
 
-__all__ = ["Stamp", "TimestampReader", "check_format", "is_ambiguous"]
+__all__ = ["Stamp", "Time", "TimestampReader", "check_format", "is_ambiguous"]

@@ -14,8 +14,7 @@ what follows the seconds is either known literally or cannot belong to a timesta
 from __future__ import annotations
 
 import re
-from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from alertd.core.timestamps.forms import (
     SEARCHED,
@@ -42,6 +41,9 @@ _REMEMBERED = 2048
 # A fraction longer than this is left to the slow way, so that a lane looks no further than it.
 _LONGEST_FRACTION = 12
 
+# Characters after a time of day that most often tell where the timestamp ends.
+_PAIR = 2
+
 # More characters than any value has.
 _WHOLE_VALUE = 1 << 62
 
@@ -61,8 +63,16 @@ _ADDRESS = "(?:(?:[0-9A-Fa-f]{0,4}[:.])++[0-9A-Fa-f]{0,4} )?+"
 # What no timestamp contains; behind the first of these nothing can have begun before it.
 _OPENERS = frozenset("[(\"'|={>\t")
 
-# `Stamp(...)` goes through a Python function; half the time of a lane would be spent in it.
-_stamp = partial(tuple.__new__, Stamp)
+Time: TypeAlias = float | Stamp | None
+"""
+When something happened, as cheaply as it can be said: a float where there is one reading only.
+
+Making a ``Stamp`` of it would take as long as finding it.
+"""
+
+
+def _as_stamp(time: Time) -> Stamp | None:
+    return Stamp(time, None) if isinstance(time, float) else time
 
 
 class TimestampReader:
@@ -100,27 +110,7 @@ class TimestampReader:
             The moment, or None if the line has no timestamp, or one that is no date, or one that
             can be read in several ways.
         """
-        if self._begins_with_number:
-            match = _NUMBER_FIRST.match(text)
-            time = match and number(match[1])
-            if time:
-                return _stamp((time, None))
-        for lane in self._lanes:
-            stamp = lane.find(text, reference)
-            if stamp is not None:
-                return stamp
-        if self._layout is not None:
-            return self._layout.find(text, reference)
-        try:
-            for found in candidates(text):
-                stamp = found.stamp(self._instants, reference)
-                if stamp is not None:
-                    self._learn(self._lanes, found, stamp)
-                    self._begins_with_number = found.form is UNIX_TIME and found.match.start() <= 1
-                    return stamp
-        except InDoubtError:
-            pass  # A later date in the line is not the line's own.
-        return None
+        return _as_stamp(self.find_time(text, reference))
 
     def read(self, text: str, reference: float) -> Stamp | None:
         """
@@ -134,10 +124,38 @@ class TimestampReader:
         Returns:
             The moment, or None if the value is no timestamp.
         """
+        return _as_stamp(self.read_time(text, reference))
+
+    def find_time(self, text: str, reference: float) -> Time:
+        """Do what ``find`` does, for those who call it once for every line."""
+        if self._begins_with_number:
+            match = _NUMBER_FIRST.match(text)
+            time = match and number(match[1])
+            if time:
+                return time
+        for lane in self._lanes:
+            time = lane.find(text, reference)
+            if time is not None:
+                return time
+        if self._layout is not None:
+            return self._layout.find(text, reference)
+        try:
+            for found in candidates(text):
+                stamp = found.stamp(self._instants, reference)
+                if stamp is not None:
+                    self._learn(self._lanes, found, stamp)
+                    self._begins_with_number = found.form is UNIX_TIME and found.match.start() <= 1
+                    return stamp
+        except InDoubtError:
+            pass  # A later date in the line is not the line's own.
+        return None
+
+    def read_time(self, text: str, reference: float) -> Time:
+        """Do what ``read`` does, for those who call it once for every line."""
         for lane in self._whole_lanes:
-            stamp = lane.read(text, reference)
-            if stamp is not None:
-                return stamp
+            time = lane.read(text, reference)
+            if time is not None:
+                return time
         if self._layout is not None:
             return self._layout.read(text, reference)
         value, time = text, number(text)
@@ -145,7 +163,7 @@ class TimestampReader:
             value = bare(text)
             time = number(value)
         if time is not None:
-            return _stamp((time, None))
+            return time
         try:
             for found in whole(value):
                 stamp = found.stamp(self._instants, reference)
@@ -233,8 +251,8 @@ class _Lane:
 
     Attributes:
         shape: What they share.
-        find: As ``TimestampReader.find``; None where the lane does not know.
-        read: As ``TimestampReader.read``, likewise.
+        find: As ``TimestampReader.find_time``; None where the lane does not know.
+        read: As ``TimestampReader.read_time``, likewise.
     """
 
     __slots__ = ("_hours", "_pairs", "_tails", "find", "read", "shape")
@@ -261,7 +279,7 @@ class _Lane:
             if len(remembered) > _REMEMBERED:
                 remembered.clear()
         hours[text[start : match.start("M")]] = hour
-        pair = text[end : end + 2]
+        pair = text[end : end + _PAIR]
         if _decides(pair, shape.form):
             self._pairs[pair] = hours
         else:
@@ -287,16 +305,18 @@ def _remember_clock(clock: str, clocks: dict[str, float]) -> float | None:
     return seconds
 
 
-def _finder(  # noqa: C901 - one straight line of slices and look-ups
+def _finder(  # noqa: C901, PLR0915 - one straight line of slices and look-ups
     shape: _Shape,
     reach: int,
     pairs: dict[str, dict[str, Hour]],
     tails: dict[str, dict[str, Hour]],
-) -> Callable[[str, float], Stamp | None]:
+) -> Callable[[str, float], float | None]:
     """
     Make the function that runs once for every hit.
 
     It is a closure, and calls nothing, because attributes and calls would double what it costs.
+    What it has worked out once it knows by heart: minutes by their text, seconds by theirs and, so
+    that one look-up serves both, by what follows them.
 
     Args:
         shape: What timestamps look like.
@@ -306,11 +326,17 @@ def _finder(  # noqa: C901 - one straight line of slices and look-ups
     """
     prefix, fraction = shape.prefix, shape.fraction
     to_minute, to_second, to_end = shape.offsets
+    to_digits = to_second - 2
     opening = _opening(shape.opener) if shape.opener else None
+    after = reach if reach == _WHOLE_VALUE else _PAIR
     clocks: dict[str, float] = {}
+    # By heart: for each text that may follow, minutes by all that stands before their seconds.
+    minutes_by_tail: dict[str, dict[str, Hour]] = {}
+    seconds_by_text: dict[str, tuple[float, dict[str, Hour]]] = {}
+    exact_seconds: dict[str, float] = {}
     fixed_start = len(prefix)
 
-    def find(text: str, reference: float) -> Stamp | None:  # noqa: C901, PLR0911 - likewise
+    def find(text: str, reference: float) -> float | None:  # noqa: C901 - likewise
         start = fixed_start
         if opening is not None:
             opened = opening.match(text)
@@ -321,14 +347,46 @@ def _finder(  # noqa: C901 - one straight line of slices and look-ups
                 return None
         elif start and not text.startswith(prefix):
             return None
+        digit = start + to_digits
         end = start + to_end
-        minute = start + to_minute
+        if fraction:
+            known = minutes_by_tail.get(text[end : end + after])
+            if known is not None:
+                minute = known.get(text[start:digit])
+                seconds = exact_seconds.get(text[digit : digit + 3])
+                digits = text[digit + 3 : end]
+                if (
+                    minute is not None
+                    and seconds is not None
+                    and digits.isdecimal()
+                    and digits.isascii()
+                ):
+                    beginning, earliest, latest = minute
+                    if earliest <= reference < latest:
+                        part: float = int(digits) / _SCALES[len(digits)]
+                        return beginning + seconds + part
+        else:
+            entry = seconds_by_text.get(text[digit : end + after])
+            if entry is not None:
+                seconds, known = entry
+                minute = known.get(text[start:digit])
+                if minute is not None:
+                    beginning, earliest, latest = minute
+                    if earliest <= reference < latest:
+                        return beginning + seconds
+        return work_out(text, reference, start)
+
+    def work_out(text: str, reference: float, start: int) -> float | None:
+        """Find what is not known by heart yet, and learn it."""
+        end = start + to_end
+        minute, second = start + to_minute, start + to_second
         # Entries are never empty.
-        hours = pairs.get(text[end : end + 2]) or tails.get(text[end : end + reach])
+        hours = pairs.get(text[end : end + _PAIR])
+        is_told = hours is not None or reach == _WHOLE_VALUE
+        hours = hours or tails.get(text[end : end + reach])
         if hours is None:
             return None
         hour = hours.get(text[start:minute])
-        second = start + to_second
         if hour is None:
             return None
         clock = text[minute:second]
@@ -338,6 +396,7 @@ def _finder(  # noqa: C901 - one straight line of slices and look-ups
         beginning, earliest, latest = hour
         if not earliest <= reference < latest:
             return None
+        part = 0.0
         if fraction:
             digits = text[second + 1 : end]
             if text[second : second + 1] not in ".," or not (
@@ -345,7 +404,25 @@ def _finder(  # noqa: C901 - one straight line of slices and look-ups
             ):
                 return None
             # Where the text ends early there are fewer digits than usual.
-            return _stamp((beginning + seconds + int(digits) / _SCALES[len(digits)], None))
-        return _stamp((beginning + seconds, None))
+            part = int(digits) / _SCALES[len(digits)]
+        if is_told:
+            learn(text, start, hour, seconds)
+        return beginning + seconds + part
+
+    def learn(text: str, start: int, hour: Hour, seconds: float) -> None:
+        """Remember the minute and the second of what was worked out."""
+        digit, end = start + to_digits, start + to_end
+        for remembered in (minutes_by_tail, seconds_by_text):
+            if len(remembered) > _REMEMBERED:
+                remembered.clear()
+        minutes = minutes_by_tail.setdefault(text[end : end + after], {})
+        if len(minutes) > _REMEMBERED:
+            minutes.clear()
+        beginning, earliest, latest = hour
+        minutes[text[start:digit]] = (beginning + seconds // 60 * 60, earliest, latest)
+        if fraction:
+            exact_seconds[text[digit : digit + 3]] = seconds % 60
+        else:
+            seconds_by_text[text[digit : end + after]] = (seconds % 60, minutes)
 
     return find
