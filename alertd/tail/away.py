@@ -24,11 +24,12 @@ PATIENCE: Final = 60.0
 """Seconds; decompressing a gigabyte takes ten."""
 
 
-def _fill(content: Content, buffer: memoryview, offset: int) -> int:
-    return content.read_into(buffer, offset)
+def _fill(content: Content, buffer: memoryview, offset: int) -> tuple[int, bytes]:
+    head = content.head()
+    return content.read_into(buffer, offset), head
 
 
-_fill_away: Callable[[Content, memoryview, int], Awaitable[int]] = wrap(_fill)
+_fill_away: Callable[[Content, memoryview, int], Awaitable[tuple[int, bytes]]] = wrap(_fill)
 
 
 async def away(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -42,9 +43,9 @@ async def away(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.to_thread(work, *args, **kwargs)
 
 
-async def read_into(content: Content, buffer: memoryview, offset: int) -> int:
+async def read_into(content: Content, buffer: memoryview, offset: int) -> tuple[int, bytes]:
     """
-    Fill ``buffer`` from ``offset`` and say how far that went.
+    Fill ``buffer`` from ``offset`` and say how far that went, and how the file begins.
 
     Raises:
         OSError: It cannot be read; TimeoutError if that took too long to say.

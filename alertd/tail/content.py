@@ -72,6 +72,10 @@ class Content:
         """Return at most ``size`` bytes from ``offset``."""
         return os.pread(self.fd, size, offset)
 
+    def head(self) -> bytes:
+        """Return the first kilobyte."""
+        return self.read(WITNESS, 0)
+
     def data_after(self, offset: int) -> int | None:
         """Return where the next bytes that are not a hole begin; None if only holes follow."""
         try:
@@ -100,6 +104,7 @@ class Archive(Content):
         self._raw = os.fdopen(os.dup(self.fd), "rb")
         self._suffix = os.path.splitext(path)[1]  # noqa: PTH122 - str paths throughout
         self._stream = _OPENERS[self._suffix](self._raw)
+        self._head: bytes | None = None
         self._position = 0
         self._window = b""
         """The last bytes before ``_position``: a marker is read again with what follows it."""
@@ -126,6 +131,12 @@ class Archive(Content):
             pieces.append(piece)
             missing -= len(piece)
         return b"".join(pieces)[:size]
+
+    def head(self) -> bytes:
+        """Return the first kilobyte, which does not change."""
+        if self._head is None:
+            self._head = self.read(WITNESS, 0)
+        return self._head
 
     def data_after(self, offset: int) -> int | None:
         """Return ``offset``: there are no holes in a stream."""

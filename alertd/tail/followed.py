@@ -153,6 +153,10 @@ class FollowedFile:
         """Digest of the first ``min(1024, offset)`` bytes."""
         return self._head
 
+    def has_head(self, head: bytes) -> bool:
+        """Tell whether a file that begins so can be this one."""
+        return digest(head[: self.offset]) == self._head
+
     def place(self, offset: int, head: bytes, tail: bytes) -> None:
         """
         Continue from ``offset``.

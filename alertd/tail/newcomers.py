@@ -15,6 +15,8 @@ from alertd.tail.siblings import open_all
 from alertd.tail.trouble import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from alertd.core.rules import Source
     from alertd.tail.content import Content
     from alertd.tail.copies import Copies
@@ -33,6 +35,9 @@ _AT_ONCE: Final = 256
 
 _AGAIN: Final = 0.02
 
+_NEWBORN: Final = 2.0
+"""Seconds after which a file that is still empty is no copy being made."""
+
 
 class Newcomers:
     """Opens new files and begins with them."""
@@ -44,12 +49,15 @@ class Newcomers:
         enrolment: Enrolment,
         copies: Copies,
         troubles: Troubles,
+        *,
+        clock: Callable[[], float],
     ) -> None:
         self._roster = roster
         self._descriptors = descriptors
         self._enrolment = enrolment
         self._copies = copies
         self._troubles = troubles
+        self._clock = clock
         self._sizes_at_first: dict[tuple[str, str], int] = {}
         """Files that were there, unreadable, when their glob was first used."""
 
@@ -99,7 +107,11 @@ class Newcomers:
         Returns:
             Whether it is followed now; it may have to wait for the next look.
         """
-        if one.size == 0 and self._copies.may_be_of(source.name, one.path, look):
+        if (
+            one.size == 0
+            and self._clock() - one.mtime_ns / 1e9 < _NEWBORN
+            and self._copies.may_be_of(source.name, one.path, look)
+        ):
             # A copy that is about to be filled, perhaps: wait for its first bytes.
             look.want_again(_AGAIN)
             return False

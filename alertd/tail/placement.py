@@ -68,7 +68,9 @@ class Placement:
         self._truncation = Truncation(roster, descriptors, enrolment, troubles, monotonic)
         self._resumption = Resumption(roster, enrolment, self._truncation, troubles, monotonic)
         self._unseen = Unseen(roster, descriptors, enrolment, self._truncation, self._copies)
-        self._newcomers = Newcomers(roster, descriptors, enrolment, self._copies, troubles)
+        self._newcomers = Newcomers(
+            roster, descriptors, enrolment, self._copies, troubles, clock=clock
+        )
 
     async def settle(self, sources: Sequence[Source], survey: Survey, view: View) -> float | None:
         """
@@ -78,6 +80,10 @@ class Placement:
             Seconds after which another look is needed, because something was about to change.
         """
         look = Look(view, survey)
+        followed = {source.name for source in sources}
+        for stored in self._roster.lost():
+            if stored.key.source not in followed:
+                self._roster.find(stored.key)  # kept for the day on which its source is back
         for source in sources:
             locate(source, look, self._roster, self._monotonic)
         for file in [file for file in self._roster if file.is_suspect]:

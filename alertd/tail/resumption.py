@@ -20,7 +20,7 @@ import msgspec
 import structlog
 
 from alertd.tail.away import away
-from alertd.tail.content import Archive, holds, witness
+from alertd.tail.content import holds, witness
 from alertd.tail.identity import WITNESS, digest
 from alertd.tail.siblings import (
     Witness,
@@ -149,8 +149,6 @@ class Resumption:
             return False
         self._roster.forget(key)
         file = self._follow(source, stored, copy.path, copy.content)
-        if isinstance(copy.content, Archive):
-            file.size = stored.offset + 1
         await self._continue(file, stored, look)
         log.info("rotated file found", source=source.name, path=stored.home, rotated=copy.path)
         return True
@@ -203,6 +201,8 @@ class Resumption:
         file.place(stored.offset, head, tail)
         file.is_skipping = stored.is_skipping
         file.was_empty = stored.offset == 0
+        if file.is_archive:
+            file.size = stored.offset + 1
         if head == stored.head and digest(tail) == stored.marker:
             pass
         elif stored.is_complete:

@@ -54,6 +54,10 @@ _SKIPPED_AT_ONCE: Final = 16 << 20
 _NUL_RUN: Final = 4096
 """NULs in a row, from which on they are a hole's remains; fewer are left to the matcher."""
 
+_BETWEEN_LOOKS: Final = 0.05
+_MOST_LOOKS: Final = 60
+"""Looks for files that have no name just now, before the start goes on without them."""
+
 _ACTIVE: Final = 10.0
 """Seconds since its last change during which a file is looked at in each scan."""
 
@@ -115,8 +119,13 @@ class Tailer:
     # -- for the daemon
 
     async def open(self) -> None:
-        """Open and place every file that is there."""
+        """Open and place every file that is there, and find those of earlier positions."""
         await self.scan()
+        for _ in range(_MOST_LOOKS):
+            if not self._roster.lost():
+                break
+            await asyncio.sleep(_BETWEEN_LOOKS)
+            await self.scan()
         self._roster.expire(
             self._clock() - self._state_ttl,
             {(source.name, glob) for source in self._sources for glob in source.paths},
@@ -174,9 +183,13 @@ class Tailer:
                 ready.append(file)
         return ready
 
-    async def read(self, file: FollowedFile) -> Batch | None:
+    async def read(self, file: FollowedFile, most: int = FAR_BEHIND) -> Batch | None:
         """
         Read the next complete lines of a file.
+
+        Args:
+            file: Which file.
+            most: Bytes that are welcome; a line that is longer comes all the same.
 
         Returns:
             About a megabyte, four when it is far behind; None at its end, or when only an
@@ -184,7 +197,7 @@ class Tailer:
         """
         file.release()
         try:
-            return await self._read(file)
+            return await self._read(file, most)
         except OSError as error:  # TimeoutError is one
             file.problem = error.strerror or "does not answer"
             self._troubles.cannot_read(file.source, file.path, error)
@@ -255,12 +268,13 @@ class Tailer:
 
     # -- reading
 
-    async def _read(self, file: FollowedFile) -> Batch | None:
+    async def _read(self, file: FollowedFile, most: int) -> Batch | None:
         content = self._descriptors.open(file)
         if content is None:
             return None
         behind = file.size - file.offset
-        want = max(FAR_BEHIND if behind >= FAR_BEHIND else CHUNK, file.max_line + 1)
+        want = min(most, FAR_BEHIND if behind >= FAR_BEHIND else CHUNK)
+        want = max(want, file.max_line + 1)
         skipped = 0
         while skipped < _SKIPPED_AT_ONCE:
             known = len(file.tail)
@@ -270,10 +284,11 @@ class Tailer:
             if buffer is None or len(buffer) < known + want:
                 buffer = bytearray(known + want)
             view = memoryview(buffer)[: known + want]
-            end = await read_into(content, view, offset - known)
+            end, head = await read_into(content, view, offset - known)
             if file.offset != offset or file.content is not content:
                 return None  # a scan found out something while we were reading
-            if buffer[:known] != file.tail or end < known:
+            is_same = buffer[:known] == file.tail and file.has_head(head)
+            if end < known or not is_same:
                 self._doubt(file)
                 return None
             result = self._take(file, content, view[known:end], is_full=end == known + want)

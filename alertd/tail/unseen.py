@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from alertd.tail.descriptors import Descriptors
     from alertd.tail.enrolment import Enrolment
     from alertd.tail.followed import FollowedFile
+    from alertd.tail.identity import StoredFile
     from alertd.tail.look import Look
     from alertd.tail.roster import Roster
     from alertd.tail.truncation import Truncation
@@ -100,6 +101,9 @@ class Unseen:
             between = await self._open_unread(source, home, names, look, fresh)
             if between:
                 await self._put_in_order(source, home, between, look)
+                # A lost file of which nothing was read is read from its beginning, like these.
+                for stored, _ in zip(self._unread(source, home), between, strict=False):
+                    self._roster.forget(stored.key)
 
     async def note(self, look: Look) -> None:
         """Remember what lies beside the files that are followed, to tell new from old."""
@@ -112,6 +116,14 @@ class Unseen:
         ]
         self._unsettled.clear()
         self._seen = await away(_times, paths)
+
+    def _unread(self, source: Source, home: str) -> list[StoredFile]:
+        """Return the lost positions of a home that stand at a beginning."""
+        return [
+            stored
+            for stored in self._roster.lost_of(source.name)
+            if stored.home == home and stored.offset == 0
+        ]
 
     def _new_names(self, source: Source, home: str, look: Look) -> list[str]:
         directory = directory_of(home)
