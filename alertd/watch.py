@@ -23,6 +23,7 @@ from msgspec.msgpack import encode
 
 from alertd.core.events import Notice
 from alertd.state import Change, StateError
+from alertd.tail import FAR_BEHIND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -40,6 +41,12 @@ IDLE_SECONDS = 1.0
 
 WAITING_MATCHES = 20_000
 """Beyond so many waiting matches only the files are read for which they wait."""
+
+DENSE_BYTES = 256 * 1024
+"""Read at a time from a file whose lines mostly match."""
+
+JUDGED_MATCHES = 10_000
+"""Beyond so many matches that are judged but not committed, a commit is due."""
 
 JOURNAL_BYTES = 8 * 1024 * 1024
 """Beyond so much journal, snapshots of the rules' states are rewritten, the oldest first …"""
@@ -94,6 +101,8 @@ class Watch:
         self._commits = 0
         self._had_waiting = False
         self._behind: set[tuple[str, File]] = set()
+        # Files whose lines mostly match: read in smaller pieces, because matches take memory.
+        self._dense: set[tuple[str, str]] = set()
         self._last_turn: dict[tuple[str, str], int] = {}
 
     async def run(self) -> None:
@@ -173,9 +182,13 @@ class Watch:
         return file
 
     async def _read(self, file: FollowedFile) -> None:
-        batch = await self._tailer.read(file)
+        is_dense = (file.source, file.id) in self._dense
+        batch = await self._tailer.read(file, DENSE_BYTES if is_dense else FAR_BEHIND)
+        if batch is None:
+            return
         holders = self._holders(file)
-        while batch is not None:
+        first = batch
+        while True:
             matched = self.pipeline.take(batch, file.framing, now=self._clock(), holders=holders)
             self._tailer.consume(file, batch, matched.consumed)
             self._note_uncommitted()
@@ -186,13 +199,17 @@ class Watch:
             else:
                 self.pipeline.behind(file.source, place(file), file.framing.newest_time)
             if is_done:
-                return
+                break
             batch = batch.rest(matched.consumed)
             alerts = self._release()
             if alerts or self._is_commit_due():
                 await self._commit(alerts)
             # Other tasks must not wait for a batch in which every line matches.
             await asyncio.sleep(0)
+        if batch is first:
+            self._dense.discard((file.source, file.id))
+        else:
+            self._dense.add((file.source, file.id))
 
     def _release(self) -> list[Alert]:
         alerts = self.pipeline.release(self._clock())
@@ -226,7 +243,9 @@ class Watch:
             self._commit_due = time.monotonic() + COMMIT_SECONDS
 
     def _is_commit_due(self) -> bool:
-        return self._commit_due is not None and time.monotonic() >= self._commit_due
+        return self._commit_due is not None and (
+            time.monotonic() >= self._commit_due or self.pipeline.uncommitted > JUDGED_MATCHES
+        )
 
     async def _commit(
         self,

@@ -108,6 +108,7 @@ PARTS: dict[str, set[str]] = {
     "control": set(),
     "deadline": set(),
     "logs": set(),
+    "memory": set(),
     "smtp": set(),
     "state": set(),
     "systemd": set(),
@@ -116,7 +117,7 @@ PARTS: dict[str, set[str]] = {
     "delivery": {"smtp", "state"},
     "matchers": {"deadline"},
     "replay": {"matchers", "tail"},
-    "watch": {"state"},
+    "watch": {"state", "tail"},
     "demo": {"control"},  # it starts the daemon, and asks it, as anyone else would
 }
 # These introduce the parts to each other, so they may know any; none of the parts knows them.

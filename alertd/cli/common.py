@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import sys
 from pathlib import Path
@@ -79,12 +78,6 @@ def load(arguments: argparse.Namespace, *, with_password: bool = False) -> Confi
     except config.ConfigError as error:
         complain(error.errors)
         return error.exit_code
-
-
-def collect_seldom() -> None:
-    """Let the garbage collector look less often: most of what is made lives for one batch."""
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
 
 
 def complain(errors: Iterable[str]) -> None:

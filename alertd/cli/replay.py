@@ -12,7 +12,6 @@ from alertd.cli.common import (
     add_command,
     add_config,
     add_source,
-    collect_seldom,
     complain,
     load,
     say,
@@ -61,6 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = load(arguments)
     if isinstance(settings, int):
         return settings
+    from alertd import memory  # noqa: PLC0415 - likewise
     from alertd.matchers import compile_matchers  # noqa: PLC0415 - takes a while
     from alertd.replay import Replay, UnreadableError, recordings  # noqa: PLC0415 - likewise
 
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         complain([str(error)])
         return os.EX_USAGE
-    collect_seldom()
+    memory.collect_seldom()
     try:
         replay = Replay(
             settings.sources,

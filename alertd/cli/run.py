@@ -6,7 +6,7 @@ import asyncio
 import os
 from typing import TYPE_CHECKING
 
-from alertd.cli.common import Commands, add_command, add_config, collect_seldom, complain, load
+from alertd.cli.common import Commands, add_command, add_config, complain, load
 
 if TYPE_CHECKING:
     import argparse
@@ -34,14 +34,15 @@ def run(arguments: argparse.Namespace) -> int:
         return settings
     import structlog  # noqa: PLC0415 - a refused configuration needs none of these
 
-    from alertd import logs  # noqa: PLC0415
+    from alertd import logs, memory  # noqa: PLC0415 - likewise
     from alertd.control import ControlError  # noqa: PLC0415
     from alertd.daemon import Daemon  # noqa: PLC0415
     from alertd.state import StateError  # noqa: PLC0415
 
     logs.configure(settings.log.level, settings.log.format)
     log = structlog.get_logger(__name__)
-    collect_seldom()
+    memory.economise()
+    memory.collect_seldom()
     try:
         asyncio.run(Daemon(settings, os.environ).run())
     except Exception as error:

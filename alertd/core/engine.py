@@ -32,7 +32,7 @@ EVIDENCE_CHECK = 10_000
 # What a key costs at most, by sys.getsizeof on CPython 3.11: its detector and window with their
 # place in an ordered dictionary; a value of 256 characters outside the BMP; a time of its window
 # with its place in a deque; a cooldown that outlived its key.
-KEY_BYTES = 1_250
+KEY_BYTES = 750
 VALUE_BYTES = 76 + 4 * 256
 TIME_BYTES = 24 + 9
 COOLING_BYTES = 450

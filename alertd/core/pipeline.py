@@ -89,6 +89,11 @@ class Pipeline:
         return sum(ordering.waiting for ordering in self._orderings.values())
 
     @property
+    def uncommitted(self) -> int:
+        """How many matches were judged since ``take_journal`` was called."""
+        return len(self._released)
+
+    @property
     def late(self) -> int:
         """How many matches came too late for their own time."""
         return sum(ordering.late for ordering in self._orderings.values())

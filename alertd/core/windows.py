@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 # of that.  Half a microsecond of slack makes "exactly one span apart" come out exactly.
 HALF_TICK = 5e-7
 
+SHORT = 64
+"""Limits below which a window's times are held in a list."""
+
 
 class Window:
     """
@@ -35,12 +38,15 @@ class Window:
         reach: Two times belong to one window while they are less than this apart.
     """
 
-    __slots__ = ("limit", "reach", "span", "times")
+    __slots__ = ("_kept", "limit", "reach", "span", "times")
 
     def __init__(self, limit: int, span: float, times: Iterable[float] = ()) -> None:
         self.limit = limit
         self.span = span
-        self.times = deque(times, maxlen=limit + 1)
+        self._kept = limit + 1
+        # A deque takes half a kilobyte even for one time; a short list drops its first as fast.
+        kept = list(times)[-self._kept :]
+        self.times: list[float] | deque[float] = kept if limit < SHORT else deque(kept)
         self.reach = span - HALF_TICK
 
     def add(self, time: float) -> bool:
@@ -55,6 +61,8 @@ class Window:
         """
         times = self.times
         times.append(time)
+        if len(times) > self._kept:
+            del times[0]
         return len(times) > self.limit and time - times[0] < self.reach
 
     def inside(self, now: float) -> list[float]:

@@ -133,7 +133,9 @@ def test_what_was_judged_is_judged_again_after_a_crash() -> None:
     assert first.take_journal() is None
     first.take(batch(0, 1), Framing(), now=None)
     first.release()
+    assert 2 == first.uncommitted
     journal = first.take_journal()
+    assert 0 == first.uncommitted
     assert journal is not None
     stored = Stored(shards, [(4, journal), (5, journal)], first.freeze_waiting())
 
