@@ -50,16 +50,17 @@ class Encoding:
 
     Attributes:
         name: Of the Python codec.
+        is_utf8: It is that one.
         is_transparent: ASCII bytes are ASCII characters and nothing else; where this does not
             hold (UTF-16, Shift-JIS), bytes cannot be searched for text at all.
     """
 
-    __slots__ = ("_is_utf8", "is_transparent", "name")
+    __slots__ = ("is_transparent", "is_utf8", "name")
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._is_utf8 = name.lower().replace("_", "-") in {"utf-8", "utf8"}
-        self.is_transparent = self._is_utf8 or self._is_one_byte_a_character()
+        self.is_utf8 = name.lower().replace("_", "-") in {"utf-8", "utf8"}
+        self.is_transparent = self.is_utf8 or self._is_one_byte_a_character()
 
     def _is_one_byte_a_character(self) -> bool:
         everything = bytes(range(256))
@@ -75,7 +76,7 @@ class Encoding:
 
     def spelling(self, character: str) -> str:
         """Give an expression for the bytes that may stand for a character outside ASCII."""
-        if not self._is_utf8 or character == "\ufffd" or "\ud800" <= character <= "\udfff":
+        if not self.is_utf8 or character == "\ufffd" or "\ud800" <= character <= "\udfff":
             return ANY_WIDE
         return "".join(f"\\x{byte:02x}" for byte in character.encode())
 

@@ -34,11 +34,14 @@ class Found(NamedTuple):
     line: str
 
 
-def slow_matches(content: bytes, source: Source, rules: list[Rule], read_at: float) -> list[Found]:
-    """Find all matches in a whole, finished file."""
+def slow_matches(
+    content: bytes, source: Source, rules: list[Rule], read_at: float, *, looks_ahead: bool = True
+) -> list[Found]:
+    """Find all matches in a whole, finished file; its first lines may look ahead for a time."""
     reader = TimestampReader(timezone=source.timezone, format=source.timestamp_format)
     found = []
     previous: float | None = None
+    first: float | None = None
     names = source.columns
     for position, (offset, raw) in enumerate(records(content, source)):
         text = raw.decode(source.encoding, "replace")
@@ -53,6 +56,7 @@ def slow_matches(content: bytes, source: Source, rules: list[Rule], read_at: flo
         time = time_of(text, fields, source, reader, read_at, previous)
         if source.timestamp != "none":
             previous = time if time is not None else previous
+            first = first if first is not None else time
         for rule in rules:
             key = key_of(rule, text, fields)
             if key is not None:
@@ -61,9 +65,10 @@ def slow_matches(content: bytes, source: Source, rules: list[Rule], read_at: flo
                     if "\ufffd" not in text
                     else raw.decode(source.encoding, "backslashreplace")
                 )
-                counted = previous if previous is not None else read_at
-                found.append(Found(rule.name, key, counted, offset, shown))
-    return found
+                found.append((previous, Found(rule.name, key, read_at, offset, shown)))
+    if not looks_ahead or first is None:
+        first = read_at
+    return [one._replace(time=first if time is None else time) for time, one in found]
 
 
 def time_of(  # noqa: PLR0917 - all of what a time depends on

@@ -15,6 +15,7 @@ from alertd.core.linetimes import resolved
 from alertd.core.matching.confirming import LacksKey
 from alertd.core.records import CsvRecord, Record, record
 from alertd.core.selectors import View, alternative_test, shortfall, shown_in
+from alertd.core.timestamps import Stamp
 
 if TYPE_CHECKING:
     from alertd.core.framing import Framing
@@ -74,12 +75,12 @@ def explain(matcher: Matcher, line: str | bytes, framing: Framing, reference: fl
         one.name(matcher.source.columns or framing.header)
     one.take(text)
     fields = one.fields()
-    stamp = None if matcher.source.timestamp == "none" else matcher.stamp(one, reference)
+    time = matcher.time_of(one, reference)
     return Explanation(
         text=text,
         fields=fields,
         is_unparsable=one.is_unparsable,
-        time=None if stamp is None else resolved(stamp, framing.last_time),
+        time=resolved(time, framing.last_time) if isinstance(time, Stamp) else time,
         verdicts=tuple(_verdict(matcher, number, one) for number in range(len(matcher.rules))),
     )
 

@@ -10,17 +10,20 @@ from alertd.core.matching.explaining import Explanation, explain, highlight
 from alertd.core.matching.plan import Plan, Strategy
 from alertd.core.matching.rows import ODD_QUOTES
 from alertd.core.matching.turn import LARGEST_PIECE, MOST_HITS, Turn
-from alertd.core.records import CsvRecord, Record, record, trimmed
+from alertd.core.patterns import Encoding
+from alertd.core.records import CsvRecord, record, trimmed, without_surrogates
 from alertd.core.scanning import Refused, Scanner
-from alertd.core.timestamps import Stamp, TimestampReader
+from alertd.core.timestamps import TimestampReader
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from alertd.core.events import Batch
     from alertd.core.framing import Framing
     from alertd.core.matching.outcome import Matched
+    from alertd.core.records import Record
     from alertd.core.rules import Rule, Source
+    from alertd.core.timestamps import Time
 
 
 class Matcher:
@@ -55,15 +58,14 @@ class Matcher:
         self.confirmations = [confirmation(rule) for rule in self.rules]
         self.names = [rule.name for rule in self.rules]
         self.match_of = {rule.name: rule.match for rule in self.rules}
-        self._is_multiline = source.format == "csv" and source.multiline
+        self.is_multiline = source.format == "csv" and source.multiline
         self._times = TimestampReader(timezone=source.timezone, format=source.timestamp_format)
-        # In these formats a line's time can be anywhere in it.
-        is_anywhere = source.timestamp == "auto" and source.format in {"plain", "csv"}
-        self.find = self._times.find if is_anywhere else None
+        self.time_of = self._time_reader()
         self.record = record(source)
         self.other = record(source)
         self.rows = [one for one in (self.record, self.other) if isinstance(one, CsvRecord)]
-        self._encoding = source.encoding
+        self.is_plain = source.format == "plain"
+        self.decode = _decoder(source.encoding)
         self._compile(database)
         # How many bytes are scanned at once: fewer where everything matches.  It saves work and
         # changes no answer.
@@ -74,7 +76,7 @@ class Matcher:
         loose: set[int] = set()
         while True:
             plan = Plan(self.source, self.rules, refused, loose)
-            expressions = [*plan.expressions, *([ODD_QUOTES] if self._is_multiline else [])]
+            expressions = [*plan.expressions, *([ODD_QUOTES] if self.is_multiline else [])]
             try:
                 self._scanner = Scanner(expressions, database)
                 break
@@ -95,7 +97,7 @@ class Matcher:
         self._odd = len(plan.expressions)
         self._most = max(MOST_HITS, 2 * len(expressions))
         # In most plans, each expression is that of the rule with its number.
-        self._is_plain_plan = not self._is_multiline and plan.rules_of == [
+        self._is_plain_plan = not self.is_multiline and plan.rules_of == [
             [number] for number in range(len(plan.rules_of))
         ]
 
@@ -159,20 +161,36 @@ class Matcher:
 
     def text_of(self, raw: bytes) -> str:
         """Decode what is looked at of a line."""
-        line = trimmed(raw)
-        return line[: self.source.max_line].decode(self._encoding, "replace")
+        return self.decode(trimmed(raw)[: self.source.max_line])
 
-    def stamp(self, line: Record, reference: float) -> Stamp | None:
-        """Read the time that a line gives itself."""
-        name = self.source.timestamp
+    def spell(self, raw: bytes) -> str:
+        r"""Decode a line so that bytes that are not text stand as ``\xff``."""
+        return without_surrogates(raw.decode(self.source.encoding, "backslashreplace"))
+
+    def _time_reader(self) -> Callable[[Record, float], Time]:
+        """Make what reads the time that a line gives itself."""
+        name, find, read = self.source.timestamp, self._times.find_time, self._times.read_time
+        if name == "none":
+            return lambda *_: None
         if name != "auto":
-            value = line.get(name)
-            return None if value is None else self._times.read(value, reference)
-        for value in line.timestamps():
-            stamp = self._times.read(value, reference)
-            if stamp is not None:
-                return stamp
-        return self._times.find(line.text, reference)
+
+            def in_field(line: Record, reference: float) -> Time:
+                value = line.get(name)
+                return None if value is None else read(value, reference)
+
+            return in_field
+        if self.source.format in {"plain", "csv"}:
+            # A line's time can be anywhere in it.
+            return lambda line, reference: find(line.text, reference)
+
+        def in_known_field(line: Record, reference: float) -> Time:
+            for value in line.timestamps():
+                time = read(value, reference)
+                if time is not None:
+                    return time
+            return find(line.text, reference)
+
+        return in_known_field
 
     def explain(self, line: str | bytes, framing: Framing, reference: float) -> Explanation:
         """
@@ -195,3 +213,21 @@ class Matcher:
             A slice of the line, (0, 0) if it cannot be told.
         """
         return highlight(self, rule, line)
+
+
+def _decoder(encoding: str) -> Callable[[bytes], str]:
+    """Make what turns bytes into text that can be stored, whatever the bytes are."""
+    is_utf8 = Encoding(encoding).is_utf8
+    is_transparent = Encoding(encoding).is_transparent
+
+    def decode_utf8(raw: bytes) -> str:
+        try:
+            return raw.decode()
+        except UnicodeDecodeError:
+            return raw.decode("utf-8", "replace")
+
+    def decode(raw: bytes) -> str:
+        text = raw.decode(encoding, "replace")
+        return text if is_transparent else without_surrogates(text)
+
+    return decode_utf8 if is_utf8 else decode

@@ -102,23 +102,39 @@ class OpenRows:
             if first_end < position:
                 continue
             begin = data.rfind(b"\n", 0, first_end) + 1
-            if not self._leaves_open(begin, first_end, is_open=False):
-                continue
-            at, lines = first_end + 1, 1
-            while at < limit:
-                at_end = line_end(data, at)
-                lines += 1
-                if lines > MOST_LINES_OF_RECORD or at_end + 1 - begin > MOST_BYTES_OF_RECORD:
-                    break
-                if not self._leaves_open(at, at_end, is_open=True):
-                    self.begins[at_end] = begin
-                    position = at_end + 1
-                    break
-                at = at_end + 1
-            else:
-                if limit == len(data) and not self._is_final:
-                    return len(data), begin
+            record_end = self.end_of(begin, first_end, limit)
+            if record_end is None:
+                return len(data), begin
+            if record_end > first_end:
+                self.begins[record_end] = begin
+                position = record_end + 1
         return max(end, min(position, limit)), len(data)
+
+    def end_of(self, begin: int, first_end: int, limit: int) -> int | None:
+        """
+        Give the end of the record that begins with a line.
+
+        Args:
+            begin: Where the line begins.
+            first_end: Where it ends; so does the record if it has no end within its bounds.
+            limit: Where the lines end that may belong to the record.
+
+        Returns:
+            None if it is still open at the end of the data, and more may follow.
+        """
+        data = self._data
+        if not self._leaves_open(begin, first_end, is_open=False):
+            return first_end
+        at, lines = first_end + 1, 1
+        while at < limit:
+            at_end = line_end(data, at)
+            lines += 1
+            if lines > MOST_LINES_OF_RECORD or at_end + 1 - begin > MOST_BYTES_OF_RECORD:
+                return first_end
+            if not self._leaves_open(at, at_end, is_open=True):
+                return at_end
+            at = at_end + 1
+        return None if limit == len(data) and not self._is_final else first_end
 
     def settle(self, hits: list[int], start: int, held: int, shift: int, rules: int) -> list[int]:
         """

@@ -9,6 +9,7 @@ Trap: a piece is a saving of work, a turn one of waiting.  Neither may change a 
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from alertd.core.deadline import Overdue
@@ -18,6 +19,7 @@ from alertd.core.matching.confirming import LacksKey
 from alertd.core.matching.outcome import Counters, Matched
 from alertd.core.matching.rows import OpenRows, header_end, line_end
 from alertd.core.records import BOM, trimmed
+from alertd.core.timestamps import Stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from alertd.core.events import Batch
     from alertd.core.framing import Framing
     from alertd.core.matching.matcher import Matcher
-    from alertd.core.timestamps import Stamp
+    from alertd.core.timestamps import Time
 
 # Matches after which a batch is given back unfinished, so that other files have their turn.
 MOST_HITS = 4096
@@ -45,6 +47,8 @@ class Turn:
         self._latest = None if now is None else now + matcher.source.max_skew
         self._carried = len(framing.open_record)
         data = framing.open_record + batch.data if self._carried else batch.data
+        # A path may contain bytes that are no text, and must be stored all the same.
+        self._path = batch.path.encode("utf-8", "backslashreplace").decode()
         # Where the data begin in the file.
         self._base = batch.offset - self._carried
         if self._base == 0 and data.startswith(BOM):
@@ -61,7 +65,9 @@ class Turn:
         """Find the matches of as much of the batch as is done in one turn."""
         position = self._first_record()
         end = len(self._data)
-        self._times = LineTimes(self._framing.last_time, position, self._stamps_before)
+        self._times = LineTimes(
+            self._framing.last_time, (position, end), self._stamps_before, self._stamps_after
+        )
         held = end
         least = max(position + 1, self._carried)
         while position < end <= held and (position < least or not self._is_turn_over()):
@@ -73,6 +79,8 @@ class Turn:
         if held < end:
             position = end
         self._finish(min(held, position), position)
+        # It knows this turn: the cycle would keep the batch until the garbage collector comes.
+        del self._times
         return Matched(self._matches, position - self._carried, self._counters)
 
     def _is_turn_over(self) -> bool:
@@ -83,13 +91,13 @@ class Turn:
         framing = self._framing
         framing.open_record = self._data[done:position]
         if self._matcher.source.timestamp == "none":
-            last: float | None = self._batch.read_at
-            newest = last
+            newest = self._batch.read_at
+            last: float | None = newest
         else:
             self._times.settle(done)
             last, newest = self._times.last, self._times.newest
         framing.last_time = last
-        if newest is not None:
+        if newest > -math.inf:
             newest = self._clamped(newest)
             framing.newest_time = max(newest, framing.newest_time or newest)
 
@@ -198,18 +206,18 @@ class Turn:
             Where the line begins before which the turn was over, if it was.
         """
         matcher, counters, deadline = self._matcher, self._counters, self._matcher.deadline
-        data, spans, line = self._data, self._spans, matcher.record
-        shift, mask, encoding = matcher.shift, matcher.mask, matcher.source.encoding
-        confirmations, names = matcher.confirmations, matcher.names
-        path, base, longest = self._batch.path, self._base, matcher.source.max_line
-        is_plain = matcher.source.format == "plain"
+        data, spans, line, times = self._data, self._spans, matcher.record, self._times
+        shift, mask, text_of, rfind = matcher.shift, matcher.mask, matcher.decode, data.rfind
+        confirmations, names, time_of = matcher.confirmations, matcher.names, matcher.time_of
+        path, base, longest = self._path, self._base, matcher.source.max_line
+        is_plain, read_at, latest = matcher.is_plain, self._batch.read_at, self._latest
         add = self._matches.append
         self._hits += len(hits)
         last_end = unparsable = -1
         for hit in hits:
             end = hit >> shift
             if end != last_end:
-                start = data.rfind(b"\n", 0, end) + 1
+                start = rfind(b"\n", 0, end) + 1
                 if spans:
                     start = spans.get(end, start)
                 if deadline.is_due and last_end >= 0 and start >= self._carried:
@@ -218,7 +226,7 @@ class Turn:
                 raw = data[start:end]
                 if raw and (raw[-1] == CARRIAGE_RETURN or not raw[0] or len(raw) > longest):
                     raw = self._line(start, end)
-                text = raw.decode(encoding, "replace")
+                text = text_of(raw)
                 if is_plain:
                     line.text = text
                 else:
@@ -236,46 +244,73 @@ class Turn:
                 deadline.step = key = None
                 name = names[number]
                 counters.without_key[name] = counters.without_key.get(name, 0) + 1
-            if line.is_unparsable and end != unparsable:
-                unparsable = end
-                counters.unparsable += 1
             if key is None:
+                if line.is_unparsable and end != unparsable:
+                    unparsable = end
+                    counters.unparsable += 1
                 continue
             if shown is None:
-                time, own_time = self._time(start, end)
+                if line.is_unparsable and end != unparsable:
+                    unparsable = end
+                    counters.unparsable += 1
+                time = time_of(line, read_at)
+                if time.__class__ is float and (latest is None or time <= latest):
+                    # As nearly always: nothing else needs to be known.
+                    own_time = None
+                    times.last = time
+                    times.position = end + 1
+                    times.newest = max(times.newest, time)
+                else:
+                    time, own_time = self._settled(time, start, end)
                 shown = text
                 if "\ufffd" in text:
                     counters.undecodable += 1
-                    shown = raw.decode(encoding, "backslashreplace")
+                    shown = matcher.spell(raw)
             add(Match(names[number], key, time, path, base + start, shown, own_time))
         return None
 
-    def _time(self, start: int, end: int) -> tuple[float, float | None]:
-        """Give the time that counts for the line at hand, and its own where that differs."""
-        matcher, read_at = self._matcher, self._batch.read_at
-        if matcher.source.timestamp == "none":
+    def _settled(self, time: Time, start: int, end: int) -> tuple[float, float | None]:
+        """Give the time that counts for a line, and the one that it would have otherwise."""
+        read_at = self._batch.read_at
+        if self._matcher.source.timestamp == "none":
             return read_at, None
-        if matcher.find is not None:
-            stamp = matcher.find(matcher.record.text, read_at)
-        else:
-            stamp = matcher.stamp(matcher.record, read_at)
-        time = self._times.resolve(stamp, start, end + 1)
-        if time is None:
+        stamp = Stamp(time, None) if isinstance(time, float) else time
+        resolved = self._times.resolve(stamp, start, end + 1)
+        if resolved is None:
             self._counters.untimed += 1
             return read_at, None
-        if self._latest is None or time <= self._latest:
-            return time, None
+        if self._latest is None or resolved <= self._latest:
+            return resolved, None
         self._counters.clamped += 1
-        return self._clamped(time), time
+        return self._clamped(resolved), resolved
 
     def _stamps_before(self, start: int, end: int) -> Iterator[Stamp | None]:
         """Read the times of the lines between two positions, the last line's first."""
-        matcher, data = self._matcher, self._data
+        data = self._data
         while end > start:
             line_end = end - 1 if data[end - 1] == NEWLINE else end
-            begin = max(data.rfind(b"\n", 0, line_end) + 1, start)
+            begin = max(data.rfind(b"\n", start, line_end) + 1, start)
             begin = self._spans.get(line_end, begin)
-            raw = self._line(begin, line_end)
-            matcher.other.take(raw.decode(matcher.source.encoding, "replace"))
-            yield matcher.stamp(matcher.other, self._batch.read_at)
+            yield self._stamp(self._line(begin, line_end))
             end = begin
+
+    def _stamps_after(self, start: int) -> Iterator[Stamp | None]:
+        """Read the times of the lines, or csv records, behind a position."""
+        data, longest = self._data, self._matcher.source.max_line
+        is_multiline = self._matcher.is_multiline
+        while start < len(data):
+            end = first_end = line_end(data, start)
+            if is_multiline and end - start <= longest:
+                found = self._rows.end_of(start, end, len(data))
+                if found is None:
+                    return
+                end = found
+            raw = trimmed(data[start:end])
+            yield self._stamp(raw if end > first_end else raw[:longest])
+            start = end + 1
+
+    def _stamp(self, raw: bytes) -> Stamp | None:
+        matcher = self._matcher
+        matcher.other.take(matcher.decode(raw))
+        time = matcher.time_of(matcher.other, self._batch.read_at)
+        return Stamp(time, None) if isinstance(time, float) else time
