@@ -12,6 +12,7 @@ gives the same alerts, but makes matches of whole files wait in memory.
 from __future__ import annotations
 
 import glob
+import heapq
 import os
 import time
 from dataclasses import dataclass
@@ -175,20 +176,22 @@ class Replay:
             UnreadableError: A file is not there, may not be read, or is damaged.
         """
         pipeline = self.pipeline
-        unread = {reel.place: reel for reel in self._reels}
         for reel in self._reels:
             pipeline.behind(reel.source.name, reel.file, None)
+        unread = [(reel.front, reel.place, reel) for reel in self._reels]
+        heapq.heapify(unread)
         while unread:
-            reel = min(unread.values(), key=lambda reel: (reel.front, reel.place))
+            _, _, reel = unread[0]
             batch = reel.read(FIRST_BYTES if reel.offset == 0 else CHUNK_BYTES)
             if batch is None:
-                del unread[reel.place]
+                heapq.heappop(unread)
                 pipeline.at_end(reel.source.name, reel.file)
                 yield pipeline.release()
-            else:
-                yield from self._take(batch, reel)
-                if len(unread) > OPEN_FILES:
-                    reel.close()
+                continue
+            yield from self._take(batch, reel)
+            heapq.heapreplace(unread, (reel.front, reel.place, reel))
+            if len(unread) > OPEN_FILES:
+                reel.close()
         yield pipeline.flush()
 
     def _take(self, batch: Batch, reel: _Reel) -> Iterator[list[Alert]]:

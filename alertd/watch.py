@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 import structlog
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 COMMIT_SECONDS = 0.25
 IDLE_SECONDS = 1.0
 """A turn ends at least this often, so that the watchdog sees that turns end."""
+
+LOOK_SECONDS = 0.02
+"""A look at which files are behind serves for so long, if that many have turns to take."""
 
 WAITING_MATCHES = 20_000
 """Beyond so many waiting matches only the files are read for which they wait."""
@@ -101,6 +105,9 @@ class Watch:
         self._commits = 0
         self._had_waiting = False
         self._behind: set[tuple[str, File]] = set()
+        self._ready: deque[FollowedFile] = deque()
+        self._look_again_at = 0.0
+        self._sources_of: dict[str, list[str]] = {}
         # Files whose lines mostly match: read in smaller pieces, because matches take memory.
         self._dense: set[tuple[str, str]] = set()
         self._last_turn: dict[tuple[str, str], int] = {}
@@ -133,6 +140,8 @@ class Watch:
             pipeline.adopt(self.pipeline)
             self.pipeline = pipeline
             self._sources = sources
+            self._sources_of = {}
+            self._ready.clear()
             self._tailer.reconfigure(list(sources.values()))
             await self.rewrite(dropped)
 
@@ -153,35 +162,35 @@ class Watch:
     async def _turn(self) -> bool:
         """Read one piece of one file; say whether there is more to read at once."""
         self.turns += 1
-        readable = self._tailer.readable()
-        self._mark_behind(readable)
-        if readable:
-            await self._read(self._next(readable))
+        if not self._ready or time.monotonic() >= self._look_again_at:
+            self._look()
+        has_more = bool(self._ready)
+        if has_more:
+            await self._read(self._ready.popleft())
         alerts = self._release()
         if alerts or self._is_commit_due():
             await self._commit(alerts)
-        self.is_caught_up = not readable and self.pipeline.waiting == 0
-        return bool(readable)
+        self.is_caught_up = not has_more and self.pipeline.waiting == 0
+        return has_more
 
-    def _mark_behind(self, readable: Sequence[FollowedFile]) -> None:
-        """Tell the pipeline which files are behind, and which are not any more."""
+    def _look(self) -> None:
+        """Find out which files are behind, and give those the next turns that waited longest."""
+        readable = self._tailer.readable()
         behind = {(file.source, place(file)): file.framing.newest_time for file in readable}
         for source, file in self._behind - behind.keys():
             self.pipeline.at_end(source, file)
         for (source, file), front in behind.items():
             self.pipeline.behind(source, file, front)
         self._behind = set(behind)
-
-    def _next(self, readable: Sequence[FollowedFile]) -> FollowedFile:
-        """Choose the file that has waited longest, or for which too many matches wait."""
         if self.pipeline.waiting > WAITING_MATCHES:
             slowest = self.pipeline.slowest()
             readable = [file for file in readable if place(file) in slowest] or readable
-        file = min(readable, key=lambda file: self._last_turn.get((file.source, file.id), 0))
-        self._last_turn[file.source, file.id] = self.turns
-        return file
+        readable.sort(key=lambda file: self._last_turn.get((file.source, file.id), 0))
+        self._ready = deque(readable)
+        self._look_again_at = time.monotonic() + LOOK_SECONDS
 
     async def _read(self, file: FollowedFile) -> None:
+        self._last_turn[file.source, file.id] = self.turns
         is_dense = (file.source, file.id) in self._dense
         batch = await self._tailer.read(file, DENSE_BYTES if is_dense else FAR_BEHIND)
         if batch is None:
@@ -235,8 +244,14 @@ class Watch:
             stop.cancel()
 
     def _holders(self, file: FollowedFile) -> list[str]:
-        """Name all sources that follow this very file, in the order of the configuration."""
-        return [other.source for other in self._tailer.files() if other.id == file.id]
+        """Name all sources that follow this very file."""
+        holders = self._sources_of.get(file.id, [])
+        if file.source not in holders:
+            self._sources_of = {}
+            for other in self._tailer.files():
+                self._sources_of.setdefault(other.id, []).append(other.source)
+            holders = self._sources_of.setdefault(file.id, [file.source])
+        return holders
 
     def _note_uncommitted(self) -> None:
         if self._commit_due is None:

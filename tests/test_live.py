@@ -207,7 +207,9 @@ def test_a_reload_puts_new_rules_to_work_and_keeps_windows(
     append(log, *(fatal(second) for second in range(8)))
     daemon.wait_until_read(log)
     settings = RULES.format(logs=logs)
-    daemon.configure(settings.replace("10", "8").replace("mobile-team", "new-team"))
+    daemon.configure(
+        settings.replace("more_than = 10", "more_than = 8").replace("mobile-team", "new-team")
+    )
     assert {"rules": 1, "warnings": []} == daemon.reload()
 
     append(log, fatal(9))

@@ -72,8 +72,10 @@ class Ordering:
         self._fresh: tuple[File, Sequence[Match]] | None = None
         # The greatest time so far of each file and rule that have matches in the heap.
         self._floors: dict[tuple[File, str], float] = {}
-        # Files that are behind, and the time past which each has been read.
+        # Files that are behind, and the time past which each has been read.  The heap has them by
+        # that time, and also what held of them earlier, so that ten thousand cost little.
         self._fronts: dict[File, float] = {}
+        self._by_front: list[tuple[float, File]] = []
         # For `lateness` only: the newest time read from any file, and when matches were read.
         self._newest_read = -math.inf
         self._arrivals: deque[tuple[float, float]] = deque()
@@ -98,7 +100,10 @@ class Ordering:
             front: Unix seconds of the newest line that has been read from it; ``None`` when
                 nothing has, so that nothing may pass.
         """
-        self._fronts[file] = -math.inf if front is None else front
+        known = -math.inf if front is None else front
+        if self._fronts.get(file) != known:
+            self._fronts[file] = known
+            heapq.heappush(self._by_front, (known, file))
 
     def at_end(self, file: File) -> None:
         """Note that a file has been read to its end, or cannot be read, or is gone."""
@@ -106,7 +111,8 @@ class Ordering:
 
     def slowest(self) -> File | None:
         """Return the file for which the others wait."""
-        return min(self._fronts, key=lambda file: (self._fronts[file], file), default=None)
+        place = self._first_front()
+        return None if place is None else place[1]
 
     def add(self, file: File, matches: Sequence[Match], *, front: float, read_at: float) -> None:
         """
@@ -177,11 +183,21 @@ class Ordering:
             self._floors[file, match.rule] = time
         heapq.heappush(self._heap, (time, file, match.offset, match.rule, match))
 
+    def _first_front(self) -> Place | None:
+        """Return the file that is furthest behind, and how far it has been read."""
+        queue = self._by_front
+        while queue:
+            front, file = queue[0]
+            if self._fronts.get(file) == front:
+                return front, file
+            heapq.heappop(queue)
+        return None
+
     def _limit(self, now: float | None) -> Place:
         """Return the place in the order before which nothing can come any more."""
-        if self._fronts:
-            front, file = min((front, file) for file, front in self._fronts.items())
-            return front - self.lateness, file
+        first = self._first_front()
+        if first is not None:
+            return first[0] - self.lateness, first[1]
         if not self.lateness:
             return EVERYTHING
         limit = self._newest_read - self.lateness
