@@ -63,3 +63,21 @@ def test_what_is_too_much_together_is_compiled_apart(monkeypatch: pytest.MonkeyP
 
     assert [8 << 8] == scanner.scan(b"Fatal 0;", 8, 9)
     assert [9 << 8 | 49] == Scanner(LITERALS, scanner.dump()).scan(b"Fatal 49;", 8, 9)
+
+
+def test_what_needs_a_byte_stands_apart() -> None:
+    """Only where the byte is; the part of the data that is asked for is all that counts."""
+    scanner = Scanner(LITERALS[:3], needs={1: b"\\"})
+    restored = Scanner(LITERALS[:3], scanner.dump(), needs={1: b"\\"})
+    data = b"\\\nFatal 1;\nFatal 2;\n\\Fatal 1;\n"
+
+    for one in (scanner, restored):
+        assert [8 << 8 | 1, 17 << 8 | 2, 27 << 8 | 1] == sorted(one.scan(data, 8, 9, (2, 30)) or ())
+        assert [17 << 8 | 2] == one.scan(data, 8, 9, (2, 20))
+
+
+def test_a_stored_scanner_with_other_needs_is_ignored() -> None:
+    """Its databases are others."""
+    stored = Scanner(LITERALS[:2], needs={1: b"\\"}).dump()
+
+    assert 1 == len(Scanner(LITERALS[:2], stored).scan(b"Fatal 1;", 8, 9) or ())

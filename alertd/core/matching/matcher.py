@@ -78,7 +78,7 @@ class Matcher:
             plan = Plan(self.source, self.rules, refused, loose)
             expressions = [*plan.expressions, *([ODD_QUOTES] if self.is_multiline else [])]
             try:
-                self._scanner = Scanner(expressions, database)
+                self._scanner = Scanner(expressions, database, needs=plan.needs)
                 break
             except Refused as refusal:
                 # First without bounded repeats; what is refused even so is tested on every line.
@@ -128,30 +128,34 @@ class Matcher:
         with self.deadline:
             return Turn(self, batch, framing, now).run()
 
-    def candidates(self, data: bytes | memoryview, odd: list[int]) -> list[int] | None:
+    def candidates(self, data: bytes, span: tuple[int, int], odd: list[int]) -> list[int] | None:
         """
         Scan whole lines.
 
         Args:
-            data: The lines.
+            data: The lines, among others.
+            span: Where they begin and end.
             odd: Receives the ends of the lines with an odd number of quotes, if those matter.
 
         Returns:
-            ``end << shift | rule`` for each candidate of a rule, in order; None if there are too
-            many for one turn.
+            ``end << shift | rule`` for each candidate of a rule, in order, the ends counted from
+            the first line; None if there are too many for one turn.
         """
-        hits = self._scanner.scan(data, self.shift, self._most)
+        hits = self._scanner.scan(data, self.shift, self._most, span)
         if hits is None or self._is_plain_plan:
             if hits:
                 hits.sort()
             return hits
         found: set[int] = set()
+        rules_of = self._plan.rules_of
         for hit in hits:
             expression = hit & self.mask
             if expression == self._odd:
                 odd.append(hit >> self.shift)
-            else:
-                found.update(hit - expression + rule for rule in self._plan.rules_of[expression])
+                continue
+            end = hit - expression
+            for rule in rules_of[expression]:
+                found.add(end + rule)
         return sorted(found)
 
     def name_fields(self, header: tuple[str, ...] | None) -> None:

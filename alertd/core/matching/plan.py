@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from alertd.core.rules import Rule, Source
 
 
+# Beyond so many rules, simple expressions are worth more than exact ones.
+MANY = 100
+# How expressions for JSON's escapes begin.
+ESCAPE_FIRST = rb"(?:\\u"
+
+
 class Strategy(msgspec.Struct, frozen=True):
     """
     How a rule's lines are found.
@@ -38,12 +44,13 @@ class Plan:
         rules_of: For each expression, the numbers of the rules that it makes a line a candidate of.
         always: The numbers of the rules that are tested on every line.
         summaries: For each rule, what is looked for.
+        needs: A byte without which an expression cannot match, by the expression's number.
     """
 
     def __init__(
         self, source: Source, rules: Sequence[Rule], refused: frozenset[bytes], loose: set[int]
     ) -> None:
-        prefilters = Prefilters(source)
+        prefilters = Prefilters(source, is_large=len(rules) > MANY)
         found: dict[bytes, list[int]] = {}
         self.always: list[int] = []
         self.summaries: list[str | None] = []
@@ -57,4 +64,9 @@ class Plan:
             for expression in superset.expressions:
                 found.setdefault(expression, []).append(number)
         self.expressions = [*found]
+        self.needs = {
+            number: b"\\"
+            for number, expression in enumerate(found)
+            if expression.startswith(ESCAPE_FIRST)
+        }
         self.rules_of = [*found.values()]

@@ -131,7 +131,8 @@ class Turn:
         line = trimmed(data[start:end])
         self._counters.cut += len(line) > matcher.source.max_line
         # One line never has too many candidates for one turn.
-        hits = matcher.candidates(line[: matcher.source.max_line], []) or []
+        line = line[: matcher.source.max_line]
+        hits = matcher.candidates(line, (0, len(line)), []) or []
         rules = {hit & matcher.mask for hit in hits}.union(matcher.always)
         self._confirm([end << matcher.shift | rule for rule in sorted(rules)])
         return min(end + 1, len(data))
@@ -148,8 +149,7 @@ class Turn:
         odd: list[int] = []
         while True:
             end = self._piece_end(start, limit)
-            whole = start == 0 and end == len(data)
-            hits = matcher.candidates(data if whole else memoryview(data)[start:end], odd)
+            hits = matcher.candidates(data, (start, end), odd)
             if hits is not None:
                 break
             matcher.piece = (end - start) // 2
