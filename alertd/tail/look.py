@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from alertd.tail.siblings import join, rotations
+from alertd.tail.siblings import directory_of, join, rotations
 
 if TYPE_CHECKING:
     from alertd.tail.content import Content
@@ -55,6 +55,10 @@ class Look:
     def want_again(self, seconds: float) -> None:
         """Have another look soon."""
         self.again_in = seconds if self.again_in is None else min(self.again_in, seconds)
+
+    def rotations_of(self, home: str) -> list[str]:
+        """Return the paths that look like rotations of one."""
+        return [join(directory_of(home), name) for name in self.rotations.get(home, ())]
 
     def name_of(self, inode: int, device: int, directories: list[str]) -> str | None:
         """Find the name that an inode has now in the directories where it was."""

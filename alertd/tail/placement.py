@@ -67,7 +67,9 @@ class Placement:
         self._copies = Copies(roster, descriptors)
         self._truncation = Truncation(roster, descriptors, enrolment, troubles, monotonic)
         self._resumption = Resumption(roster, enrolment, self._truncation, troubles, monotonic)
-        self._unseen = Unseen(roster, descriptors, enrolment, self._truncation, self._copies)
+        self._unseen = Unseen(
+            roster, descriptors, enrolment, self._truncation, self._copies, clock=clock
+        )
         self._newcomers = Newcomers(
             roster, descriptors, enrolment, self._copies, troubles, clock=clock
         )
@@ -80,10 +82,7 @@ class Placement:
             Seconds after which another look is needed, because something was about to change.
         """
         look = Look(view, survey)
-        followed = {source.name for source in sources}
-        for stored in self._roster.lost():
-            if stored.key.source not in followed:
-                self._roster.find(stored.key)  # kept for the day on which its source is back
+        self._let_go(sources)
         for source in sources:
             locate(source, look, self._roster, self._monotonic)
         for file in [file for file in self._roster if file.is_suspect]:
@@ -103,6 +102,16 @@ class Placement:
             file.was_empty = file.offset == 0
         await self._unseen.note(look)
         return look.again_in
+
+    def _let_go(self, sources: Sequence[Source]) -> None:
+        """Find out which positions nobody asks for, and which inodes are other files' by now."""
+        followed = {source.name for source in sources}
+        for stored in self._roster.lost():
+            if stored.key.source not in followed:
+                self._roster.find(stored.key)  # kept for the day on which its source is back
+        for file in list(self._roster):
+            if file.content is None and (file.is_suspect or file.is_behind):
+                self._descriptors.open(file)
 
     def directories(self) -> set[str]:
         """Return the directories in which rotated files are looked for."""

@@ -141,7 +141,12 @@ class Resumption:
             if (one.path == stored.home or stored.offset >= WITNESS) and await _is_same(one, seen):
                 fresh.remove(one)
                 self._roster.forget(key)
-                file = self._replace(source, one, _copied(stored))
+                if one.path in look.rotations_of(stored.home):
+                    file = self._follow(source, stored, one.path, one.content)
+                    file.target = one.target
+                    file.is_wanted = True
+                else:
+                    file = self._replace(source, one, _copied(stored))
                 await self._continue(file, stored, look)
                 return True
         copy = await self._truncation.find_copy(source.name, (stored.home,), seen, look)

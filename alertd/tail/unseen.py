@@ -13,6 +13,7 @@ was seen is remembered by inode, and archives also by the time of modification t
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING, Final
 
@@ -34,6 +35,8 @@ from alertd.tail.siblings import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from alertd.core.rules import Source
     from alertd.tail.content import Content
     from alertd.tail.copies import Copies
@@ -52,6 +55,9 @@ _SLACK: Final = 1.0
 
 _AGAIN: Final = 0.1
 
+_YOUNG: Final = 2.0
+"""Seconds after which an archive beside what it was made of is no longer being written."""
+
 
 class Unseen:
     """Follows the generations that nobody saw being written."""
@@ -63,12 +69,15 @@ class Unseen:
         enrolment: Enrolment,
         truncation: Truncation,
         copies: Copies,
+        *,
+        clock: Callable[[], float],
     ) -> None:
         self._roster = roster
         self._descriptors = descriptors
         self._enrolment = enrolment
         self._truncation = truncation
         self._copies = copies
+        self._clock = clock
         self._last_look = roster.last_looks()
         """By source and home: when the run before this one last looked."""
         self._seen: dict[tuple[int, int], int] | None = None
@@ -160,7 +169,11 @@ class Unseen:
         unread = []
         already = {one.path: one for one in fresh}
         paths = [join(directory, name) for name in names]
-        paths = await away(self._changed, paths, self._last_look.get((source.name, home)))
+        listing = look.view.listings[directory]
+        there = {(listing.device, entry.inode) for entry in listing.names.values()}
+        # What one of these became keeps its time of modification.
+        gone = {time for inode, time in (self._seen or {}).items() if inode not in there}
+        paths = await away(self._changed, paths, self._last_look.get((source.name, home)), gone)
         opened = await away(open_all, [path for path in paths if path not in already])
         contents = iter(opened)
         for path in paths:
@@ -174,10 +187,7 @@ class Unseen:
                 one = Fresh(path, path, (), key, content, status.st_size, status.st_mtime_ns)
             if one.key in self._roster.stored:
                 is_unread = False
-            elif path.endswith(COMPRESSED) and os.path.basename(uncompressed(path)) in (
-                look.view.listings[directory].names
-            ):
-                # It is being compressed; until that is done there is the file itself.
+            elif await away(self._is_being_made, one):
                 self._unsettled.add(path)
                 look.want_again(_AGAIN)
                 is_unread = False
@@ -191,8 +201,15 @@ class Unseen:
                 one.content.close()
         return unread
 
-    def _changed(self, paths: list[str], since: float | None) -> list[str]:
-        """Return the paths of files that were not there at the last look, or not like this."""
+    def _changed(self, paths: list[str], since: float | None, gone: set[int]) -> list[str]:
+        """
+        Return the paths of files that were not there at the last look, or not like this.
+
+        Args:
+            paths: Rotations.
+            since: When the run before this one looked last.
+            gone: Times of modification of rotations that were there at the last look.
+        """
         changed = []
         for path in paths:
             try:
@@ -202,12 +219,21 @@ class Unseen:
             if self._seen is None:
                 is_new = since is not None and status.st_mtime_ns >= (since - _SLACK) * 1e9
             elif path.endswith(COMPRESSED):
-                is_new = status.st_mtime_ns not in self._seen.values()
+                with contextlib.suppress(OSError):
+                    gone.add(os.stat(uncompressed(path)).st_mtime_ns)  # noqa: PTH116 - many
+                is_new = status.st_mtime_ns not in gone
             else:
                 is_new = self._seen.get((status.st_dev, status.st_ino)) != status.st_mtime_ns
             if is_new:
                 changed.append(path)
         return changed
+
+    def _is_being_made(self, one: Fresh) -> bool:
+        """Tell whether this is an archive that is still being written."""
+        if not one.path.endswith(COMPRESSED):
+            return False
+        is_young = self._clock() - one.mtime_ns / 1e9 < _YOUNG
+        return is_young and os.path.exists(uncompressed(one.path))  # noqa: PTH110 - a str
 
     async def _is_known(self, source: Source, home: str, content: Content) -> bool:
         """Tell whether this is what is left of, or a copy of, what we have read or are reading."""
