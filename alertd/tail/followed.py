@@ -115,7 +115,7 @@ class FollowedFile:
         self.is_final = False
         self.is_closed = False
         self.is_lost = False
-        """Its inode is another file's by now: the next look takes note of it."""
+        """It has no name any more, or its inode is another file's: the next look lets it go."""
         self.is_skipping = False
         self.was_empty = True
         """Nothing had been read of it at the last scan, so its content proves nothing."""

@@ -84,7 +84,7 @@ class Placement:
         look = Look(view, survey)
         self._let_go(sources)
         for source in sources:
-            locate(source, look, self._roster, self._monotonic)
+            locate(source, look, self._roster, self._descriptors, self._monotonic)
         for file in [file for file in self._roster if file.is_suspect]:
             await self._truncation.verify(file, look)
         is_held = False
@@ -104,14 +104,11 @@ class Placement:
         return look.again_in
 
     def _let_go(self, sources: Sequence[Source]) -> None:
-        """Find out which positions nobody asks for, and which inodes are other files' by now."""
+        """Do not look for files of sources that are no more; their positions are kept."""
         followed = {source.name for source in sources}
         for stored in self._roster.lost():
             if stored.key.source not in followed:
-                self._roster.find(stored.key)  # kept for the day on which its source is back
-        for file in list(self._roster):
-            if file.content is None and (file.is_suspect or file.is_behind):
-                self._descriptors.open(file)
+                self._roster.find(stored.key)
 
     def directories(self) -> set[str]:
         """Return the directories in which rotated files are looked for."""

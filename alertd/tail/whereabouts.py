@@ -11,12 +11,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from alertd.core.rules import Source
+    from alertd.tail.descriptors import Descriptors
     from alertd.tail.followed import FollowedFile
     from alertd.tail.look import Look
     from alertd.tail.roster import Roster
 
 
-def locate(source: Source, look: Look, roster: Roster, monotonic: Callable[[], float]) -> None:
+def locate(
+    source: Source,
+    look: Look,
+    roster: Roster,
+    descriptors: Descriptors,
+    monotonic: Callable[[], float],
+) -> None:
     """
     Find the names that a source's files have now.
 
@@ -29,11 +36,9 @@ def locate(source: Source, look: Look, roster: Roster, monotonic: Callable[[], f
         if not path.endswith(COMPRESSED):
             names.setdefault((one.status.st_dev, one.status.st_ino), []).append(path)
     for file in list(roster.of(source.name).values()):
-        if file.is_lost:
-            roster.lose(file)
-            continue
         paths = names.get(file.inode)
         was_rotated = file.is_rotated
+        path = file.path
         if paths:
             if file.path not in paths:
                 file.path = file.home if file.home in paths else paths[0]
@@ -47,6 +52,11 @@ def locate(source: Source, look: Look, roster: Roster, monotonic: Callable[[], f
             file.is_wanted = False
             file.is_rotated = True
             _look_beside(file, look, roster)
+        if file.content is None and (file.path != path or file.is_suspect or file.is_behind):
+            descriptors.open(file)  # only that shows whose inode it is
+        if file.is_lost:
+            roster.lose(file)
+            continue
         if file.is_rotated and not was_rotated:
             file.changed_at = monotonic()
 
@@ -59,6 +69,6 @@ def _look_beside(file: FollowedFile, look: Look, roster: Roster) -> None:
             file.path = file.target = path
             roster.touch(file)
     elif file.content is None:
-        roster.lose(file)
+        file.is_lost = True
     else:
         file.is_deleted = file.content.status().st_nlink == 0

@@ -2,10 +2,11 @@
 Random programs of a writer, a rotation and a reader that crashes, against a simple oracle.
 
 The oracle knows for each line whether it must arrive: it must, unless the only file that held it
-was destroyed before the reader had it open.  No line may ever arrive twice, nor out of order as
-long as the reader looks between two rotations.
+was destroyed before the reader had it open.  No line may ever arrive twice, nor out of order.
 
-``ALERTD_PROGRAMS`` sets how many are run; the seed in a failure's name repeats it.
+``ALERTD_PROGRAMS`` sets how many are run on each file system; the seed in a failure's name repeats
+it.  Two file systems, because one hands a deleted file's inode to the next file at once, and one
+knows no generations of inodes.
 """
 
 from __future__ import annotations
@@ -15,19 +16,21 @@ import gzip
 import os
 import random
 import shutil
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from tail.reading import Reading, source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from alertd.core.events import Batch
 
-PROGRAMS = int(os.environ.get("ALERTD_PROGRAMS", "120"))
+PROGRAMS = int(os.environ.get("ALERTD_PROGRAMS", "80"))
 GENERATIONS = 8
+MEMORY = Path("/dev/shm")  # noqa: S108 - nothing in it is to be trusted
 
 
 class World:
@@ -45,9 +48,6 @@ class World:
         self.number = 0
         self.half = False
         self.may_be_lost: set[int] = set()
-        self.rotations = 0
-        """How often the log was rotated since the reader last looked."""
-        self.is_order_known = True
         self.deleted = 0
         """The last line of the last file that was deleted."""
         self.newborn: set[int] = set()
@@ -98,7 +98,6 @@ class World:
 
     def rename(self) -> None:
         """Rotate by renaming; the writer may keep the old file for a while."""
-        self.rotations += 1
         self.shift()
         self.log.rename(self.log.with_name("a.log.1"))
         if self.random.random() < 0.5:
@@ -115,7 +114,6 @@ class World:
         copy = self.log.with_name("a.log.1")
         shutil.copyfile(self.log, copy)
         self.newborn.add(copy.stat().st_ino)
-        self.rotations += 1
         os.truncate(self.log, 0)
 
     def recreate(self) -> None:
@@ -157,9 +155,6 @@ class World:
             if self.random.random() < 0.5:
                 self.reading.commit()
         self.newborn.clear()
-        # Which of several copies came first shows only in names and times, which are no proof.
-        self.is_order_known &= self.rotations < 2
-        self.rotations = 0
 
     async def crash(self) -> None:
         """Kill the reader; what it has not committed it has not done."""
@@ -207,10 +202,22 @@ class World:
         return [int(line.split()[0]) for line in self.reading.lines if line]
 
 
+@pytest.fixture(params=["on disk", "in memory"])
+def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """Return a directory on one of two file systems."""
+    if request.param == "on disk":
+        yield tmp_path
+    elif MEMORY.is_dir():
+        with tempfile.TemporaryDirectory(dir=MEMORY) as name:
+            yield Path(name)
+    else:
+        pytest.skip(f"no {MEMORY}")
+
+
 @pytest.mark.parametrize("seed", range(PROGRAMS))
-def test_every_line_arrives_once_and_in_order(tmp_path: Path, seed: int) -> None:
+def test_every_line_arrives_once_and_in_order(directory: Path, seed: int) -> None:
     """What could be read is handed out once, in the order in which it was written."""
-    world = World(tmp_path, seed)
+    world = World(directory, seed)
 
     asyncio.run(world.run(40))
 
@@ -219,6 +226,4 @@ def test_every_line_arrives_once_and_in_order(tmp_path: Path, seed: int) -> None
     assert [] == sorted(set(range(1, world.number + 1)) - set(arrived) - world.may_be_lost), (
         world.steps
     )
-    assert len(set(arrived)) == len(arrived), world.steps
-    if world.is_order_known:
-        assert sorted(arrived) == arrived, world.steps
+    assert sorted(set(arrived)) == arrived, world.steps
