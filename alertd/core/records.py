@@ -242,31 +242,50 @@ class JsonRecord(Record):
     A key that contains the dots itself comes first; a number in a path counts in a list.
     """
 
-    __slots__ = ("_document",)
+    __slots__ = ("_document", "_paths")
 
     def __init__(self) -> None:
         self._document: dict[str, Json] = {}
+        # The paths that were asked for, split at their dots.
+        self._paths: dict[str, tuple[str, ...]] = {}
         super().__init__()
+
+    def get(self, name: str) -> str | None:
+        """Give a field's text, or None if it is missing."""
+        if name == WHOLE_LINE:
+            return self.text
+        if not self._is_read:
+            self._read()
+            self._is_read = True
+        value = self._document.get(name)
+        # As nearly always: all the rest is left out.
+        if value.__class__ is str and value.isascii():  # type: ignore[union-attr]
+            return value  # type: ignore[return-value]
+        return self._text(self._path(name))
 
     def number(self, name: str) -> float | None:
         """Give a field as a number; strings that hold one are numbers, too."""
         if name != WHOLE_LINE:
             self.get("")
-            value = _follow(self._document, _path(self._document, name))
+            value = _follow(self._document, self._path(name))
             if type(value) is int or (type(value) is float and math.isfinite(value)):
                 return _as_float(value)
         return super().number(name)
 
-    def timestamps(self) -> Iterator[str]:
+    def timestamps(self) -> list[str]:
         """Give the values of the fields that usually hold a time."""
-        return (value for name in TIME_FIELDS if (value := self.get(name)))
+        self.get("")
+        document = self._document
+        return [value for name in TIME_FIELDS if name in document and (value := self.get(name))]
 
     def fields(self) -> dict[str, str]:
         """Give the fields that hold no fields themselves, by their paths."""
         self.get("")
         paths = _leaves(self._document, ())
         found = {".".join(path): self._text(path) for path in paths}
-        return {name: value for name, value in found.items() if value is not None}
+        return {
+            without_surrogates(name): value for name, value in found.items() if value is not None
+        }
 
     def _read(self) -> None:
         try:
@@ -277,7 +296,15 @@ class JsonRecord(Record):
         self._document = document if isinstance(document, dict) else {}
 
     def _field(self, name: str) -> str | None:
-        return self._text(_path(self._document, name))
+        return self._text(self._path(name))
+
+    def _path(self, name: str) -> tuple[str, ...]:
+        if name in self._document or "." not in name:
+            return (name,)
+        path = self._paths.get(name)
+        if path is None:
+            path = self._paths[name] = tuple(name.split("."))
+        return path
 
     def _text(self, path: tuple[str, ...]) -> str | None:
         value = _follow(self._document, path)
@@ -320,10 +347,6 @@ def _decode(text: str) -> Json:
 def without_surrogates(text: str) -> str:
     """Replace halves of characters, which no encoding can write; a pair of them becomes one."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
-def _path(document: dict[str, Json], name: str) -> tuple[str, ...]:
-    return (name,) if name in document or "." not in name else tuple(name.split("."))
 
 
 def _follow(value: Json, path: tuple[str, ...]) -> Json:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, cast
 
 import msgspec
 
@@ -38,7 +38,23 @@ if TYPE_CHECKING:
 LONGEST_SPLIT = 32
 
 Groups: TypeAlias = dict[str, str | None]
-Test: TypeAlias = Callable[["View"], Groups | None]
+
+
+class Fields(Protocol):
+    """What tests look at: a record, or a view of one."""
+
+    @property
+    def text(self) -> str:
+        """The whole line."""
+
+    def get(self, name: str) -> str | None:
+        """Give a field's text."""
+
+    def number(self, name: str) -> float | None:
+        """Give a field as a number."""
+
+
+Test: TypeAlias = Callable[[Fields], Groups | None]
 """Gives the named groups of an alternative that holds (often none), or None if it does not."""
 
 
@@ -50,6 +66,11 @@ class View:
     def __init__(self, record: Record, groups: Groups) -> None:
         self.record = record
         self.groups = groups
+
+    @property
+    def text(self) -> str:
+        """The whole line."""
+        return self.record.text
 
     def get(self, name: str) -> str | None:
         """Give a field's text; a group that took no part hides the field, too."""
@@ -70,10 +91,10 @@ def alternative_test(alternative: Alternative) -> Test:
     pattern = compiled(alternative.regex)
     search = pattern.search
     if not pattern.groupindex:
-        return lambda view: {} if search(view.record.text) else None
+        return lambda view: {} if search(view.text) else None
 
-    def named(view: View) -> Groups | None:
-        found = search(view.record.text)
+    def named(view: Fields) -> Groups | None:
+        found = search(view.text)
         return found.groupdict() if found else None
 
     return named
@@ -83,7 +104,7 @@ def _conjunction_test(tests: list[Test]) -> Test:
     if len(tests) == 1:
         return tests[0]
 
-    def all_of(view: View) -> Groups | None:
+    def all_of(view: Fields) -> Groups | None:
         together: Groups = {}
         for test in tests:
             groups = test(view)
@@ -132,7 +153,7 @@ def _inner(condition: Condition) -> tuple[Condition, ...]:
 
 
 def _text_test(field: str, holds: Callable[[str], bool]) -> Test:
-    def test(view: View) -> Groups | None:
+    def test(view: Fields) -> Groups | None:
         text = view.get(field)
         return {} if text is not None and holds(text) else None
 
@@ -140,7 +161,7 @@ def _text_test(field: str, holds: Callable[[str], bool]) -> Test:
 
 
 def _number_test(field: str, holds: Callable[[float], bool]) -> Test:
-    def test(view: View) -> Groups | None:
+    def test(view: Fields) -> Groups | None:
         value = view.number(field)
         return {} if value is not None and holds(value) else None
 
@@ -151,7 +172,7 @@ def _equality_test(field: str, operands: tuple[str | float | bool, ...]) -> Test
     texts = frozenset(text for one in operands if (text := text_operand(one)) is not None)
     numbers = frozenset(float(one) for one in operands if text_operand(one) is None)
 
-    def test(view: View) -> Groups | None:
+    def test(view: Fields) -> Groups | None:
         text = view.get(field)
         if text is None:
             return None
@@ -170,7 +191,7 @@ def text_operand(operand: str | float | bool) -> str | None:  # noqa: FBT001 - a
 def _regex_test(field: str, regex: str) -> Test:
     pattern = compiled(regex)
 
-    def test(view: View) -> Groups | None:
+    def test(view: Fields) -> Groups | None:
         text = view.get(field)
         found = None if text is None else pattern.search(text)
         return found.groupdict() if found else None

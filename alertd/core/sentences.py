@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from alertd.core.escape import visible
 from alertd.core.rules import Condition, Pattern
 
 if TYPE_CHECKING:
@@ -82,14 +83,6 @@ def ordinal(number: int) -> str:
 def quoted(text: str) -> str:
     """Put text in quotes on one line, whatever it holds, as TOML would write it."""
     return '"' + visible(text.replace("\\", "\\\\").replace('"', '\\"')) + '"'
-
-
-def visible(text: str) -> str:
-    """Make every character visible that a terminal would obey instead of showing."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )
 
 
 def _counted(number: str, unit: str) -> str:

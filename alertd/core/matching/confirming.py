@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from alertd.core.records import Record
     from alertd.core.rules import Rule
+    from alertd.core.selectors import Test
 
 LONGEST_KEY = 256
 
@@ -46,6 +47,13 @@ def confirmation(rule: Rule) -> Callable[[Record], tuple[str, ...] | None]:
         pattern = compiled(rule.match[0].regex)
         if set(rule.group_by) <= pattern.groupindex.keys():
             return _pattern_confirmation(pattern, rule.group_by)
+    if len(rule.match) == 1 and not rule.unless:
+        return _alternative_confirmation(alternative_test(rule.match[0]), rule.group_by)
+    return _general_confirmation(rule)
+
+
+def _general_confirmation(rule: Rule) -> Callable[[Record], tuple[str, ...] | None]:
+    """Make the test of any rule."""
     match = [alternative_test(alternative) for alternative in rule.match]
     unless = [alternative_test(alternative) for alternative in rule.unless]
     names = rule.group_by
@@ -68,6 +76,26 @@ def confirmation(rule: Rule) -> Callable[[Record], tuple[str, ...] | None]:
             if value is None:
                 raise LacksKey(name)
             key.append(key_value(value))
+        return tuple(key)
+
+    return confirm
+
+
+def _alternative_confirmation(
+    test: Test, names: tuple[str, ...]
+) -> Callable[[Record], tuple[str, ...] | None]:
+    """Make the test of a rule that looks for one thing and leaves nothing out."""
+
+    def confirm(line: Record) -> tuple[str, ...] | None:
+        groups = test(line)
+        if groups is None:
+            return None
+        key = []
+        for name in names:
+            value = groups[name] if groups and name in groups else line.get(name)
+            if value is None:
+                raise LacksKey(name)
+            key.append(value if len(value) <= LONGEST_KEY else key_value(value))
         return tuple(key)
 
     return confirm

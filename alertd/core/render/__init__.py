@@ -2,7 +2,8 @@
 Alerts as people and programs read them: mails, and JSON.
 
 ``mails`` has what others call; it tells a ``story`` (the facts, in words, once), has it laid out by
-``text`` and ``html``, and packs it with ``message``.  All that a log line says passes ``escape``.
+``text`` and ``html``, and packs it with ``message``.  All that a log line says passes
+``core.escape``.
 
 It refuses to trust anybody: a log line is written by whoever can reach the service that logs, and
 the interpreter's ``email`` package serialises header injections on some patch levels and dies of a
@@ -14,7 +15,6 @@ Trap: an alert that cannot be rendered is an attacker's way to silence it.  What
 
 from __future__ import annotations
 
-from alertd.core.render.escape import visible
 from alertd.core.render.mails import render_alert, render_fallback, render_joined, render_test
 from alertd.core.render.message import Mail
 from alertd.core.render.record import alert_as_json
@@ -26,5 +26,4 @@ __all__ = [
     "render_fallback",
     "render_joined",
     "render_test",
-    "visible",
 ]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from alertd.core.render.escape import label
+from alertd.core.escape import label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
