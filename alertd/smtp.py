@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import aiosmtplib
 import msgspec
 
-from alertd.core.render import visible
+from alertd.core.escape import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

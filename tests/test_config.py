@@ -24,6 +24,7 @@ from alertd.config import (
 )
 from alertd.config.schema import Document, EmailTable, LogTable, RuleTable, SourceTable, StateTable
 from alertd.config.units import duration, size, spell_size
+from alertd.core.escape import visible
 from alertd.core.rules import Condition, Conjunction, Pattern, Rule, Source
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
@@ -1608,7 +1609,7 @@ def is_explained(path: Path, found: Config | ConfigError) -> bool:
     if isinstance(found, Config):
         return bool(found.rules and found.sources)
     return bool(found.errors) and all(
-        line.startswith((f"{path}:", "environment: ALERTD_")) and line.isprintable()
+        line.startswith((f"{path}:", "environment: ALERTD_")) and line == visible(line)
         for line in found.errors
     )
 

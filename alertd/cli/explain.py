@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from alertd.cli.common import Commands, add_command, add_config, add_source, complain, load, say
+from alertd.core.escape import visible
 
 if TYPE_CHECKING:
     import argparse
@@ -77,7 +78,6 @@ def framing_of(source: Source) -> Framing:
 
 
 def _told(source: Source, explanation: Explanation) -> list[str]:
-    from alertd.core.render import visible  # noqa: PLC0415 - brings what mails are made of
 
     lines = [f"source {source.name} ({source.format})"]
     if explanation.is_unparsable:

@@ -16,6 +16,7 @@ from alertd.cli.common import (
     load,
     say,
 )
+from alertd.core.escape import visible
 
 if TYPE_CHECKING:
     import argparse
@@ -124,7 +125,6 @@ def _with_progress(replay: Replay) -> Iterator[Alert]:
 def _told(alert: Alert) -> str:
     from datetime import datetime  # noqa: PLC0415 - for people only
 
-    from alertd.core.render import visible  # noqa: PLC0415 - brings what mails are made of
     from alertd.core.sentences import duration  # noqa: PLC0415 - likewise
 
     when = datetime.fromtimestamp(alert.time).astimezone().isoformat(sep=" ")

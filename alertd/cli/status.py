@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from alertd.cli.common import Commands, add_command, add_config, ask, say
+from alertd.core.escape import visible
 
 if TYPE_CHECKING:
     import argparse
@@ -42,8 +43,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def told(status: dict[str, Any]) -> list[str]:
     """Tell a status, as the daemon gave it, to a person."""
-    from alertd.core.render import visible  # noqa: PLC0415 - brings what mails are made of
-
     lines = [
         f"alertd {status['version']} runs since {_when(status['started_at'])}, "
         f"pid {status['pid']}, {status['config']}",

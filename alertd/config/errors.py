@@ -11,7 +11,8 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from alertd.core.sentences import quoted, visible
+from alertd.core.escape import visible
+from alertd.core.sentences import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

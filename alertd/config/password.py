@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from alertd.config import values
 from alertd.config.checks import is_loopback
 from alertd.config.errors import reason_of, show
-from alertd.core.sentences import quoted, visible
+from alertd.core.escape import visible
+from alertd.core.sentences import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from alertd.config.errors import ConfigError, reason_of
-from alertd.core.sentences import visible
+from alertd.core.escape import visible
 
 if TYPE_CHECKING:
     from pathlib import Path

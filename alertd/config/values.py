@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from alertd.config.errors import show, show_regex, suggestion
 from alertd.config.units import size
-from alertd.core.sentences import visible
+from alertd.core.escape import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

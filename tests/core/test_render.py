@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alertd.core.escape import visible
 from alertd.core.events import Alert, Notice, Sample
 from alertd.core.render import (
     Mail,
@@ -23,7 +24,6 @@ from alertd.core.render import (
     render_fallback,
     render_joined,
     render_test,
-    visible,
     wording,
 )
 from alertd.core.render.message import HeaderMismatchError, build, mailboxes, words

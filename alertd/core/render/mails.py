@@ -12,8 +12,8 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from alertd.core.render import html
 from alertd.core.escape import label, shortened, visible
+from alertd.core.render import html
 from alertd.core.render.message import Mail, build, mailboxes, phrase, words
 from alertd.core.render.story import SUBJECT_LENGTH, key_text, tell
 from alertd.core.render.text import text_part

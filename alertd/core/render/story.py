@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from alertd.core.events import Sample
 from alertd.core.escape import label, shortened, visible
+from alertd.core.events import Sample
 from alertd.core.render.wording import duration, moment, moment_near, plural
 
 if TYPE_CHECKING:
