@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from alertd.tail.siblings import directory_of, join, rotations
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from alertd.tail.content import Content
     from alertd.tail.followed import FollowedFile
     from alertd.tail.identity import FileKey
@@ -15,7 +17,16 @@ if TYPE_CHECKING:
 
 
 class HeldError(Exception):
-    """A batch is being evaluated of a file that is in doubt: the next look judges."""
+    """
+    A batch is being evaluated of files that are in doubt: the next look judges.
+
+    Attributes:
+        homes: Source and home of those files.
+    """
+
+    def __init__(self, files: Iterable[FollowedFile]) -> None:
+        super().__init__()
+        self.homes = {(file.source, file.home) for file in files}
 
 
 class Fresh(NamedTuple):

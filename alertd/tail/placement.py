@@ -87,14 +87,15 @@ class Placement:
             locate(source, look, self._roster, self._descriptors, self._monotonic)
         for file in [file for file in self._roster if file.is_suspect]:
             await self._truncation.verify(file, look)
-        is_held = False
+        undecided: set[tuple[str, str]] = set()
         for source in sources:
             try:
                 await self._settle_source(source, look)
-            except HeldError:
-                is_held = True
+            except HeldError as error:
+                undecided |= error.homes
         await self._copies.settle()
-        if is_held:
+        self._roster.undecided = undecided
+        if undecided:
             # The next look judges as if this one had not been.
             return _AGAIN
         self._truncation.emptied.clear()
@@ -129,8 +130,9 @@ class Placement:
             }
             for file in doubtful:
                 await self._truncation.verify(file, look)
-            if any(file.is_held for file in doubtful):
-                raise HeldError
+            held = [file for file in doubtful if file.is_held]
+            if held:
+                raise HeldError(held)
             self._leave_out_followed(source, fresh)
             await self._unseen.follow(source, look, fresh)
             self._leave_out_followed(source, fresh)

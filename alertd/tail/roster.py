@@ -34,12 +34,14 @@ class Roster:
         stored: Every position that is remembered, followed or not.
         behind: Files that may be read; a file is taken out lazily.
         looked_at: When the directories were looked at last, Unix seconds.
+        undecided: Source and home of files about which the last look could not decide.
     """
 
     def __init__(self, stored: Iterable[StoredFile]) -> None:
         self.stored: dict[FileKey, StoredFile] = {}
         self.behind: dict[FollowedFile, None] = {}
         self.looked_at = 0.0
+        self.undecided: set[tuple[str, str]] = set()
         self._stored_at: dict[tuple[str, str], dict[FileKey, None]] = {}
         self._files: dict[str, dict[tuple[int, int], FollowedFile]] = {}
         self._by_home: dict[tuple[str, str], list[FollowedFile]] = {}
@@ -98,6 +100,8 @@ class Roster:
     def is_waiting(self, file: FollowedFile) -> bool:
         """Tell whether an older file of the same name has, or may have, lines that come first."""
         home = (file.source, file.home)
+        if home in self.undecided and not file.is_held:
+            return True
         return any(
             other.rank < file.rank and other.is_behind for other in self.at_home(*home)
         ) or any(lost.rank < file.rank for lost in self._lost.get(home, {}).values())

@@ -413,7 +413,8 @@ class Tailer:
                 if (source, glob) not in self._said_empty:
                     self._said_empty.add((source, glob))
                     log.info("no match yet; watching", glob=glob, source=source)
-        self._roster.looked_at = began
+        if not self._roster.undecided:
+            self._roster.looked_at = began
         self._retire()
         self._shut_idle()
         self._hints.watch(self._view)

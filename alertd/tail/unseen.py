@@ -50,8 +50,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_SLACK: Final = 1.0
-"""Seconds by which the clocks of a file system and of this machine may differ."""
+_SLACK: Final = 3.0
+"""Seconds before the last look whose files it may have missed: they were just being renamed."""
 
 _AGAIN: Final = 0.1
 
@@ -104,7 +104,7 @@ class Unseen:
             # They may be copies of a file that has been truncated since.
             for file in self._roster.at_home(source.name, home).copy():
                 if file.is_held:
-                    raise HeldError
+                    raise HeldError([file])
                 await self._truncation.verify(file, look)
             names = self._new_names(source, home, look)
             between = await self._open_unread(source, home, names, look, fresh)

@@ -154,7 +154,8 @@ class World:
                 await self.reading.read(file)
             if self.random.random() < 0.5:
                 self.reading.commit()
-        self.newborn.clear()
+        if not self.reading.tailer._roster.undecided:
+            self.newborn.clear()
 
     async def crash(self) -> None:
         """Kill the reader; what it has not committed it has not done."""
