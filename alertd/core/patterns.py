@@ -148,7 +148,14 @@ def superset(regex: str, encoding: Encoding, *, is_loose: bool = False) -> Super
     if expression is None:
         return None
     expressions = (expression, folded(encoding)) if writer.is_folding else (expression,)
-    return Superset(tuple(text.encode("ascii") for text in expressions), "pattern on chunks")
+    return Superset(tuple(text.encode("ascii") for text in expressions), _summary(regex))
+
+
+def _summary(regex: str) -> str:
+    run = required(regex, str.isprintable)
+    if run is None or not run.text.strip():
+        return "pattern on chunks"
+    return f"pattern on chunks, around the text '{run.text}'"
 
 
 def folded(encoding: Encoding) -> str:

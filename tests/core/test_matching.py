@@ -633,7 +633,112 @@ def test_check_can_say_how_lines_are_found() -> None:
     ways = Matcher(source("json"), rules).strategies()
 
     assert [False, True, False, False] == [way.is_slow for way in ways]
+    assert "pattern on chunks, around the text 'Fatal'" == ways[0].description
+    assert ways[1].description.startswith("the fields of every line are looked at: no text is in")
     assert "the text 'fatal' or the text 'panic'" == ways[2].description
+    assert "pattern on chunks, around the text 'x'" == ways[3].description
+
+
+def test_check_says_why_a_rule_is_slow() -> None:
+    """And what to do about it."""
+    in_japanese = Matcher(source(encoding="shift_jis"), [looking_for("x")]).strategies()[0]
+    anything = Matcher(source(), [looking_for(".*")]).strategies()[0]
+    too_large = Matcher(source(), [looking_for("a" * 20_000)]).strategies()[0]
+    blank = Matcher(source(), [looking_for("[ab] [cd]")]).strategies()[0]
+
+    assert in_japanese.description.startswith("every line is tested: in shift_jis no text can be")
+    assert anything.description.startswith("every line is tested: no text is in all matching lines")
+    assert too_large.description.startswith("every line is tested: its regex is too large")
+    assert "pattern on chunks" == blank.description
+
+
+# --- rules that must see every line --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "is_match"),
+    [
+        ('{"n":5}', True),
+        ('{"n":4.9}', False),
+        ('{"n":"5"}', True),
+        ('{"\\u006e":7}', True),
+        ('{"n":1,"n":7}', True),
+        ('{"n":7,"n":1}', False),
+        ('{"n":true}', False),
+        ('{"n":null}', False),
+        ('{"n":1e999}', True),
+        ('{"n":NaN}', False),
+        ('{"n":9007199254740993}', True),
+        ('{"n":-9007199254740993}', False),
+        ('{"n":7} {"n":7}', False),
+        ('{"n":7', False),
+        ("[7]", False),
+        ("", False),
+    ],
+)
+def test_a_look_at_a_field_misses_nothing(line: str, is_match: bool) -> None:  # noqa: FBT001
+    """Whatever stands beside the line, and however the number is spelled."""
+    numeric = looking_for(
+        {"n": ("at_least", 5.0)}, {"n": ("more_than", 6.0), "m": ("exists", True)}
+    )
+    content = f'{{"n":1}}\n{line}\n{{"n":6}}\n'.encode()
+
+    found = matches(content, source("json"), [numeric])
+
+    assert [line] * is_match + ['{"n":6}'] == [one.line for one in found]
+
+
+@pytest.mark.parametrize(
+    ("line", "is_match"),
+    [
+        ('{"a":{"b":5}}', True),
+        ('{"a":{"b":4}}', False),
+        ('{"a.b":5,"a":{"b":4}}', True),
+        ('{"a.b":4,"a":{"b":5}}', False),
+        ('{"a":{"c":5}}', False),
+        ('{"a":[{"b":5}]}', False),
+        ('{"a":5}', False),
+        ("{}", False),
+    ],
+)
+def test_a_look_at_a_field_follows_its_path(line: str, is_match: bool) -> None:  # noqa: FBT001
+    """A key that contains the dots itself comes first."""
+    rules = [looking_for({"a.b": ("at_least", 5.0)})]
+
+    found = matches(line.encode() + b"\n", source("json"), rules)
+
+    assert is_match == bool(found)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"a,5\nb,4\nc\nd,x\n", [b"a,5"]),
+        (b'"a,1",5\n"b,1",4\r\n"c,1",6\r\n', [b'"a,1",5', b'"c,1",6']),
+        (b'"a,5\nb,6\n', [b"b,6"]),
+        (b'a"b,5\n\0\0c,6\n', [b'a"b,5', b"c,6"]),
+        (b'a\rb,5\n"c",6\n', [b'"c",6']),
+        (b'"x"a\rb,5\nc,6\n', [b"c,6"]),
+    ],
+)
+def test_a_look_at_a_column_misses_nothing(content: bytes, expected: list[bytes]) -> None:
+    """Whatever quotes and line ends stand around it."""
+    of = source("csv", columns=("k", "n"))
+
+    found = matches(content, of, [looking_for({"n": ("at_least", 5.0)})])
+
+    assert [line.decode() for line in expected] == [one.line for one in found]
+
+
+def test_a_look_at_a_column_forgets_what_it_has_seen_too_often() -> None:
+    """Numbers that never come again are not kept for ever; a column without a name has none."""
+    content = b"".join(b"a,%d\n" % number for number in range(5000))
+    of = source("csv", columns=("k", "n"))
+
+    found = matches(content, of, [looking_for({"n": ("at_least", 4998.0)})])
+
+    assert ["a,4998", "a,4999"] == [one.line for one in found]
+    assert [] == matches(content, of, [looking_for({"m": ("at_least", 0.0)})])
 
 
 @pytest.mark.parametrize(
@@ -837,6 +942,57 @@ def test_a_line_without_a_time_takes_that_of_the_line_before() -> None:
     assert [TEN, TEN + 5, TEN + 5] == times(content, framing=framing)
     assert (TEN + 7, TEN + 7) == (framing.last_time, framing.newest_time)
     assert [TEN + 7] == times("x\n", framing=framing, offset=999)
+
+
+def test_lines_before_the_first_time_take_it() -> None:
+    """The time of reading would put an old file's banner after all that follows it."""
+    content = "x one\nb\nx two\n2026-11-24 10:00:05 a\n2026-11-24 10:00:07 x\nx\n"
+    framing = Framing()
+
+    assert [TEN + 5, TEN + 5, TEN + 7, TEN + 7] == times(content, framing=framing)
+    assert TEN + 7 == framing.newest_time
+    found = matches(content.encode(), source(), [looking_for("x")], deadline=Watch())
+    assert [TEN + 5, TEN + 5, TEN + 7, TEN + 7] == [one.time for one in found]
+
+
+def test_the_first_time_is_that_of_a_record_not_of_a_line_in_it() -> None:
+    """And a record that is still open has none yet."""
+    of = source("csv", multiline=True, columns=("k", "when"), timestamp="when")
+    content = b'x,\n"a\nb,2026-11-24 10:00:09",2026-11-24 10:00:05\n'
+
+    found, counters, _ = one_batch(content, of, looking_for("^x"))
+    alone, untimed, _ = one_batch(content[:8], of, looking_for("^x"))
+
+    assert ([TEN + 5], 0) == ([one.time for one in found], counters.untimed)
+    assert ([READ_AT], 1) == ([one.time for one in alone], untimed.untimed)
+
+
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("length", [11, 12, 13, 14])
+def test_a_line_about_as_long_as_may_be_is_cut_at_the_same_place_everywhere(
+    ending: bytes, length: int
+) -> None:
+    """Its line end is no part of its length; what follows is a line of its own."""
+    content = b"x1" + ending + b"x" * length + ending + b"x2" + ending
+    of = source(max_line=12)
+
+    for cuts in ([], [1, 1], [2], [1]):
+        found = matches(content, of, [looking_for("x")], cuts=cuts)
+        assert ["x1", "x" * min(length, 12), "x2"] == [one.line for one in found]
+    _, counters, _ = one_batch(content, of, looking_for("x"))
+    assert (length > 12) == counters.cut
+
+
+def test_what_is_found_can_always_be_stored() -> None:
+    """Neither a path, nor a line, nor a key holds half a character."""
+    of, rules = source(encoding="utf-7"), [looking_for("x(?P<f>.*)", group_by=("f",))]
+    batch = Batch("1", "app", "/\udcff", 0, b"x+2AA-\n", READ_AT)
+
+    (match,) = Matcher(of, rules).match(batch, Framing()).matches
+
+    assert ("/\\udcff", "x\ufffd", ("\ufffd",)) == (match.path, match.line, match.key)
+    named = Matcher(source("json"), []).explain('{"\\ud800":1}', Framing(), READ_AT)
+    assert {"\ufffd": "1"} == named.fields
 
 
 def test_without_any_time_that_of_reading_counts() -> None:

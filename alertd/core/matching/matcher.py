@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from alertd.core.deadline import Deadline, NoDeadline
 from alertd.core.matching.confirming import confirmation
 from alertd.core.matching.explaining import Explanation, explain, highlight
+from alertd.core.matching.lane import Lane
 from alertd.core.matching.plan import Plan, Strategy
 from alertd.core.matching.rows import ODD_QUOTES
 from alertd.core.matching.turn import LARGEST_PIECE, MOST_HITS, Turn
@@ -90,7 +91,8 @@ class Matcher:
                     for number in numbers
                 }
         self._plan = plan
-        self.always = plan.always
+        self.lane = Lane(self.source, self.rules, plan.always)
+        self.always = [number for number in plan.always if number not in self.lane.rules]
         # A hit is a number: the end of its line, and which expression or rule it is about.
         self.shift = max(len(expressions), len(self.rules), 1).bit_length()
         self.mask = (1 << self.shift) - 1
@@ -107,13 +109,10 @@ class Matcher:
 
     def strategies(self) -> list[Strategy]:
         """Say for each rule how its lines are found."""
+        lane = self.lane.rules
         return [
-            Strategy(
-                rule.name, "every line is tested: no text is in all matching lines", is_slow=True
-            )
-            if summary is None
-            else Strategy(rule.name, summary, is_slow=False)
-            for rule, summary in zip(self.rules, self._plan.summaries, strict=True)
+            self._plan.strategy(number, rule.name, has_lane=number in lane)
+            for number, rule in enumerate(self.rules)
         ]
 
     def match(self, batch: Batch, framing: Framing, *, now: float | None = None) -> Matched:
@@ -162,6 +161,7 @@ class Matcher:
         """Take the names of a csv's fields from the file at hand."""
         for row in self.rows:
             row.name(header)
+        self.lane.name(header)
 
     def text_of(self, raw: bytes) -> str:
         """Decode what is looked at of a line."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from alertd.core.patterns import Encoding
 from alertd.core.selectors import Prefilters
 
 if TYPE_CHECKING:
@@ -54,11 +55,13 @@ class Plan:
         found: dict[bytes, list[int]] = {}
         self.always: list[int] = []
         self.summaries: list[str | None] = []
+        self._reasons: dict[int, str] = {}
         for number, rule in enumerate(rules):
             superset = prefilters.selector(rule.match, is_loose=number in loose)
             if superset is None or refused.intersection(superset.expressions):
                 self.always.append(number)
                 self.summaries.append(None)
+                self._reasons[number] = self._reason(source, is_refused=superset is not None)
                 continue
             self.summaries.append(superset.summary)
             for expression in superset.expressions:
@@ -70,3 +73,22 @@ class Plan:
             if expression.startswith(ESCAPE_FIRST)
         }
         self.rules_of = [*found.values()]
+
+    def strategy(self, number: int, name: str, *, has_lane: bool) -> Strategy:
+        """Say how a rule's lines are found, and what would make a slow one fast."""
+        summary = self.summaries[number]
+        if summary is not None:
+            return Strategy(name, summary, is_slow=False)
+        test = "the fields of every line are looked at" if has_lane else "every line is tested"
+        return Strategy(name, f"{test}: {self._reasons[number]}", is_slow=True)
+
+    @staticmethod
+    def _reason(source: Source, *, is_refused: bool) -> str:
+        if is_refused:
+            return "its regex is too large to be searched for; make it shorter, or several rules"
+        if not Encoding(source.encoding).is_transparent:
+            return f"in {source.encoding} no text can be searched for; log in utf-8 if you can"
+        return (
+            "no text is in all matching lines; add a condition that asks for one"
+            " (equals, contains, or a regex with some fixed text)"
+        )

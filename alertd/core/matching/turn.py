@@ -16,6 +16,7 @@ from alertd.core.deadline import Overdue
 from alertd.core.events import Match
 from alertd.core.linetimes import LineTimes
 from alertd.core.matching.confirming import LacksKey
+from alertd.core.matching.lane import MOST_LINES
 from alertd.core.matching.outcome import Counters, Matched
 from alertd.core.matching.rows import OpenRows, header_end, line_end
 from alertd.core.records import BOM, trimmed
@@ -133,7 +134,7 @@ class Turn:
         # One line never has too many candidates for one turn.
         line = line[: matcher.source.max_line]
         hits = matcher.candidates(line, (0, len(line)), []) or []
-        rules = {hit & matcher.mask for hit in hits}.union(matcher.always)
+        rules = {hit & matcher.mask for hit in hits}.union(matcher.always, matcher.lane.rules)
         self._confirm([end << matcher.shift | rule for rule in sorted(rules)])
         return min(end + 1, len(data))
 
@@ -158,6 +159,8 @@ class Turn:
         if start:
             ahead = start << matcher.shift
             hits = [hit + ahead for hit in hits]
+        if matcher.lane.rules:
+            hits = sorted(matcher.lane.candidates(data, start, end, matcher.shift).union(hits))
         if matcher.always:
             hits = sorted({*hits, *self._hits_of_every_line(start, end)})
         held = len(data)
@@ -173,9 +176,12 @@ class Turn:
         end = limit
         if end - start > matcher.piece:
             end = data.rfind(b"\n", start, start + matcher.piece) + 1 or line_end(data, start) + 1
-        if matcher.always:
+        if matcher.always or matcher.lane.rules:
+            lines = MOST_LINES // (len(matcher.lane.rules) or 1)
+            if matcher.always:
+                lines = min(lines, MOST_HITS // len(matcher.always))
             position = start
-            for _ in range(MOST_HITS // len(matcher.always) + 1):
+            for _ in range(lines + 1):
                 position = data.find(b"\n", position, end) + 1
                 if not position:
                     return end
