@@ -147,7 +147,7 @@ class Ordering:
             file, matches = self._fresh
             if not self._fronts or (len(self._fronts) == 1 and file in self._fronts):
                 self._fresh = None
-                return [self._stamp(match, match.time) for match in matches]
+                return self._stamped(matches)
             self._sort_fresh()
         return list(self._pop(self._limit(now))) if self._heap else []
 
@@ -214,6 +214,17 @@ class Ordering:
             # What has been released is remembered in `_newest`.
             self._floors.clear()
             self._arrivals.clear()
+
+    def _stamped(self, matches: Sequence[Match]) -> list[Match]:
+        """Give matches of one file the times that count: almost always their own."""
+        newest = self._newest
+        stamped = list(matches)
+        for index, match in enumerate(matches):
+            if match.time >= newest.get(match.rule, -math.inf):
+                newest[match.rule] = match.time
+            else:
+                stamped[index] = self._stamp(match, match.time)
+        return stamped
 
     def _stamp(self, match: Match, time: float) -> Match:
         """Give a match the time that counts: its own, unless its rule has seen a later one."""
