@@ -4,17 +4,26 @@ Follow log files: across rename, truncation, copies, deletion and restarts, each
 A ``Tailer`` hands out ``Batch``es of complete lines and keeps each file's position, which moves
 only when it is told that lines took effect.
 
-    tailer.py      the interface; reading; when to look
-    hints.py       what the kernel says has changed
-    survey.py      what lies in the directories; globs.py, which of it a glob means
-    placement.py   where each file begins or continues: all decisions about rotation
-    rotation.py    the names that rotated files get
-    roster.py      what is followed and remembered, and what of it is to be stored
-    followed.py    one file: how far it has been read, and how we would know it again
-    identity.py    what makes a file the same file; what is stored of it
-    content.py     the bytes of one open file, plain or compressed
-    trouble.py     what keeps files from being read
-    away.py        work that may block
+    tailer.py       the interface; reading; when to look
+    hints.py        what the kernel says has changed
+    survey.py       what lies in the directories; globs.py, which of it a glob means
+    look.py         one such look, as the steps that judge it pass it on
+    placement.py    where each file begins or continues: the steps, in their order
+      whereabouts.py  what the followed files are called now
+      truncation.py   which of them were emptied, and where their copies are
+      resumption.py   where the files of earlier positions have gone
+      unseen.py       generations that came and went between two looks
+      newcomers.py    what is really new
+      copies.py       copies of what is still there
+      siblings.py     what lies beside a file; rotation.py, the names that rotated files get
+    enrolment.py    how a file comes to be followed
+    roster.py       what is followed and remembered, and what of it is to be stored
+    descriptors.py  which of it is open
+    followed.py     one file: how far it has been read, and how we would know it again
+    identity.py     what makes a file the same file; what is stored of it
+    content.py      the bytes of one open file, plain or compressed
+    trouble.py      what keeps files from being read
+    away.py         work that may block
 """
 
 from alertd.tail.followed import FollowedFile

@@ -76,6 +76,29 @@ class Found:
         return stat.S_ISREG(self.status.st_mode)
 
 
+@dataclass(frozen=True, slots=True)
+class Own:
+    """
+    What alertd itself writes.
+
+    Attributes:
+        files: Device and inode.
+        directory: All that lies in it, and beneath; empty for none.
+    """
+
+    files: frozenset[tuple[int, int]] = frozenset()
+    directory: str = ""
+
+    def holds(self, target: str, status: os.stat_result) -> bool:
+        """Tell whether a file is among that."""
+        return (status.st_dev, status.st_ino) in self.files or (
+            bool(self.directory) and target.startswith(f"{self.directory}/")
+        )
+
+
+NOTHING: Final = Own()
+
+
 @dataclass(slots=True)
 class View:
     """
@@ -85,19 +108,22 @@ class View:
         found: By source and path.
         listings: By directory.
         empty: Source and glob of patterns that mean nothing now.
+        refused: Kind of trouble, source, path and detail of what the globs mean and nobody reads.
         is_changed: It differs from what the look before saw.
     """
 
     found: dict[str, dict[str, Found]] = field(default_factory=dict)
     listings: dict[str, Listing] = field(default_factory=dict)
     empty: list[tuple[str, str]] = field(default_factory=list)
+    refused: list[tuple[str, str, str, str]] = field(default_factory=list)
     is_changed: bool = True
 
 
 class Survey:
     """Looks at the directories of some sources."""
 
-    def __init__(self, sources: Sequence[Source]) -> None:
+    def __init__(self, sources: Sequence[Source], own: Own = NOTHING) -> None:
+        self._own = own
         self._listings: dict[str, Listing] = {}
         self._sources: list[tuple[str, list[Glob], tuple[str, ...]]] = []
         for source in sources:
@@ -162,23 +188,32 @@ class Survey:
         )
         if view.is_changed:
             for name, mine in paths.items():
-                view.found[name] = self._stat(mine, view)
+                view.found[name] = self._stat(name, mine, view)
         return view
 
-    @staticmethod
-    def _stat(paths: dict[str, list[str]], view: View) -> dict[str, Found]:
+    def _stat(self, source: str, paths: dict[str, list[str]], view: View) -> dict[str, Found]:
         found = {}
         for path, globs in sorted(paths.items()):
-            directory, _, name = path.rpartition("/")
-            entry = view.listings.get(directory or "/")
-            is_link = entry is not None and name in entry.names and entry.names[name].is_link
+            links = _links(path, view)
             try:
                 status = os.stat(path)  # noqa: PTH116 - ten thousand of them
             except OSError:
                 continue  # gone since, or a dangling link
             if stat.S_ISDIR(status.st_mode) and any(glob.endswith("*") for glob in globs):
                 continue  # nobody who writes `dir/*` means the directories in it
-            target = os.path.realpath(path) if is_link else path
+            target = os.path.realpath(path) if links else path
+            stranger = _stranger(links, status)
+            if stranger is not None:
+                detail = (
+                    f"{path}: {stranger} is a symlink whose maker does not own what it"
+                    f" leads to ({target}): name that file in paths, or chown -h root the link"
+                )
+                view.refused.append(("symlink of a stranger", source, path, detail))
+                continue
+            if self._own.holds(target, status):
+                detail = f"{path}: would watch own output, skipped: narrow the glob or exclude it"
+                view.refused.append(("would watch own output", source, path, detail))
+                continue
             found[path] = Found(path, target, status, tuple(globs))
         return found
 
@@ -210,6 +245,35 @@ class Survey:
             before.looked_at_ns = looked_at_ns
             return before
         return Listing(identity, status.st_mtime_ns, now, looked_at_ns, names)
+
+
+def _links(path: str, view: View) -> list[str]:
+    """Return which of the names on the way to a file, as far as globs chose them, are links."""
+    links = []
+    while path:
+        directory, _, name = path.rpartition("/")
+        listing = view.listings.get(directory or "/")
+        if listing is not None and name in listing.names and listing.names[name].is_link:
+            links.append(path)
+        path = directory
+    return links
+
+
+def _stranger(links: list[str], status: os.stat_result) -> str | None:
+    """
+    Return a link that its maker may have laid to have a file read that he may not read himself.
+
+    One made by root, by us, or by the owner of what it leads to betrays nothing.
+    """
+    trusted = {0, os.geteuid(), status.st_uid}
+    for link in links:
+        try:
+            owner = os.lstat(link).st_uid  # noqa: PTH116 - see above
+        except OSError:
+            continue
+        if owner not in trusted:
+            return link
+    return None
 
 
 def _is_directory(entry: os.DirEntry[str]) -> bool:

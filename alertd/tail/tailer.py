@@ -28,8 +28,8 @@ from alertd.tail.hints import Hints
 from alertd.tail.placement import Placement
 from alertd.tail.roster import Roster
 from alertd.tail.rotation import origins
-from alertd.tail.survey import Survey, View
-from alertd.tail.trouble import Troubles
+from alertd.tail.survey import NOTHING, Own, Survey, View
+from alertd.tail.trouble import Problem, Troubles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from alertd.tail.content import Content
     from alertd.tail.followed import FollowedFile
     from alertd.tail.identity import FileKey, StoredFile
-    from alertd.tail.trouble import Problem
 
 log = structlog.get_logger(__name__)
 
@@ -74,6 +73,7 @@ class Tailer:
     Args:
         sources: What to follow.
         stored: Positions from an earlier run.
+        own: What alertd itself writes, which is never followed.
         clock: Unix seconds.
         monotonic: Seconds that no adjustment of the clock moves.
         rotate_grace: Seconds that a rotated file must have been idle before it is left.
@@ -86,6 +86,7 @@ class Tailer:
         sources: Sequence[Source],
         stored: Sequence[StoredFile],
         *,
+        own: Own = NOTHING,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         rotate_grace: float = 60.0,
@@ -93,6 +94,7 @@ class Tailer:
         state_ttl: float = 7 * 86400.0,
     ) -> None:
         self._sources = tuple(sources)
+        self._own = own
         self._clock = clock
         self._monotonic = monotonic
         self._rotate_grace = rotate_grace
@@ -100,7 +102,7 @@ class Tailer:
         self._state_ttl = state_ttl
         self._roster = Roster(stored)
         self._troubles = Troubles()
-        self._survey = Survey(self._sources)
+        self._survey = Survey(self._sources, own)
         self._scan_wanted = asyncio.Event()
         self._descriptors = Descriptors(self._troubles, self._scan_wanted.set)
         self._placement = Placement(
@@ -167,6 +169,10 @@ class Tailer:
     def take_problems(self) -> Sequence[Problem]:
         """Return what began to be wrong, or went wrong, since the last call."""
         return self._troubles.take_new()
+
+    def empty_globs(self) -> Sequence[tuple[str, str]]:
+        """Return source and glob of the patterns that mean no file now."""
+        return self._view.empty
 
     def readable(self) -> list[FollowedFile]:
         """
@@ -237,7 +243,7 @@ class Tailer:
         kept for a while.
         """
         self._sources = tuple(sources)
-        self._survey = Survey(self._sources)
+        self._survey = Survey(self._sources, self._own)
         by_name = {source.name: source for source in sources}
         for file in self.files():
             source = by_name.get(file.source)
@@ -409,6 +415,8 @@ class Tailer:
             if again_in is not None:
                 asyncio.get_running_loop().call_later(again_in, self._scan_wanted.set)
             self._index()
+            for kind, source, path, detail in view.refused:
+                self._troubles.begin(Problem(kind, source, path, detail))
             for source, glob in view.empty:
                 if (source, glob) not in self._said_empty:
                     self._said_empty.add((source, glob))

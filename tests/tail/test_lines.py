@@ -4,12 +4,13 @@ Lines: what is handed out as one, what is not yet one, and what is too long to b
 The ids are those of the project's catalogue of faults.
 """
 
-# ruff: noqa: ASYNC240 - tests may block
+# ruff: noqa: ASYNC240, PTH208 - tests may block
 
 from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import tempfile
 from pathlib import Path
 
@@ -297,3 +298,27 @@ def test_changes_are_noticed_while_running(log: Path) -> None:
 
     assert expected(1, 20) == lines
     assert not is_early
+
+
+def test_f4_too_few_descriptors(tmp_path: Path) -> None:
+    """F4: with fewer descriptors than files one warning is given, and every line still comes."""
+
+    async def scenario() -> tuple[list[bytes], list[str]]:
+        for number in range(100):
+            append(tmp_path / f"{number:03}.log", b"%03d\n" % number)
+        reading = Reading(source(tmp_path / "*.log"))
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 40, hard))
+        try:
+            await reading.tailer.scan()
+            await reading.read_all()
+            kinds = [problem.kind for problem in reading.tailer.take_problems()]
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        await reading.settle()
+        return sorted(reading.lines), kinds
+
+    lines, kinds = asyncio.run(scenario())
+
+    assert [b"%03d" % number for number in range(100)] == lines
+    assert ["too many open files; retrying"] == kinds

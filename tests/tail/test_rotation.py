@@ -622,3 +622,78 @@ def test_r27_what_is_no_regular_file_is_skipped(tmp_path: Path, log: Path) -> No
         ("not a regular file", str(tmp_path / "b.log")),
         ("not a regular file", str(tmp_path / "c.log")),
     ] == problems
+
+
+def test_what_is_remembered_does_not_grow_with_rotations(log: Path) -> None:
+    """Positions of files that were read and left are kept for a bounded number of them."""
+
+    async def scenario() -> tuple[list[bytes], int, int]:
+        append(log, numbered(0, 0))
+        reading = Reading(source(log))
+        await reading.settle()
+        before = len(os.listdir("/proc/self/fd"))
+        for step in range(1, 201):
+            rotate(log, 3)
+            append(log, numbered(step, step))
+            await reading.idle()
+        return reading.lines, len(reading.stored), len(os.listdir("/proc/self/fd")) - before
+
+    lines, stored, opened = asyncio.run(scenario())
+
+    assert expected(0, 200) == lines
+    assert stored < 80
+    assert opened < 8
+
+
+@pytest.mark.parametrize("is_down", [False, True])
+def test_r6_made_and_compressed_between_two_looks(log: Path, *, is_down: bool) -> None:
+    """R6: an archive of what nobody had open is read; one of what was read is not."""
+
+    async def scenario() -> list[bytes]:
+        append(log, numbered(1, 10))
+        reading = Reading(source(log))
+        await reading.settle()
+        if is_down:
+            await reading.tailer.close()
+        rotate(log)
+        append(log, numbered(11, 20))
+        rotate(log)
+        compress(log.with_name("a.log.2"))
+        compress(log.with_name("a.log.1"))
+        append(log, numbered(21, 30))
+        if is_down:
+            reading = reading.restart()
+        await reading.settle()
+        await reading.idle()
+        reading = reading.restart()
+        await reading.settle()
+        return reading.lines
+
+    assert expected(1, 30) == asyncio.run(scenario())
+
+
+def test_younger_files_wait_for_one_that_has_no_name_just_now(tmp_path: Path, log: Path) -> None:
+    """A file that cannot be found after a restart is looked for before it is given up."""
+
+    async def scenario() -> tuple[list[bytes], list[str]]:
+        append(log, numbered(1, 10))
+        reading = Reading(source(log))
+        await reading.settle()
+        await reading.tailer.close()
+        append(log, numbered(11, 20))
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        log.rename(elsewhere / "a.log")
+        append(log, numbered(21, 30))
+        reading = reading.restart()
+        await reading.tailer.scan()
+        await reading.read_all()
+        assert expected(1, 10) == reading.lines
+        (elsewhere / "a.log").rename(tmp_path / "a.log.1")
+        await reading.settle()
+        return reading.lines, [problem.kind for problem in reading.tailer.take_problems()]
+
+    lines, problems = asyncio.run(scenario())
+
+    assert expected(1, 30) == lines
+    assert [] == problems
