@@ -14,6 +14,7 @@ from __future__ import annotations
 import glob
 import heapq
 import os
+import socket
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -150,7 +151,9 @@ class Replay:
         *,
         year: int | None = None,
     ) -> None:
-        self.pipeline = Pipeline(sources, rules, matchers, is_journaled=False)
+        self.pipeline = Pipeline(
+            sources, rules, matchers, is_journaled=False, host=socket.gethostname()
+        )
         by_name = {source.name: source for source in sources}
         # Without timestamps the time of reading is one instant.
         now = time.time()

@@ -141,6 +141,9 @@ class Notice(msgspec.Struct, frozen=True):
         description: What the person who gets the mail should do; may be empty.
         raised_at: Unix seconds, by the clock, at which the alert was raised.
         is_time_of_reading: The source has no timestamps, so all times are those of reading.
+        complaint: What is wrong with alertd itself, in half a sentence.  Such an alert is about no
+            line: its rule is a name that no rule can have, its ``line`` holds what happened, one
+            thing a line, and its ``first.time`` is when it began.  Empty for all others.
     """
 
     alert: Alert
@@ -149,3 +152,4 @@ class Notice(msgspec.Struct, frozen=True):
     description: str
     raised_at: float
     is_time_of_reading: bool = False
+    complaint: str = ""

@@ -36,6 +36,8 @@ _LOOK_AGAIN = 0.2
 _DIGEST_EVERY = 900.0
 MOST_IN_ONE = 10_000
 """Alerts in one mail; what is left goes in the next."""
+OUTBOX_MAX = 10_000
+"""Alerts that wait for one address, beyond which they share mails whatever the limits say."""
 
 
 class Mailing(msgspec.Struct, frozen=True):
@@ -131,6 +133,11 @@ class Mailings:
         """Let nothing new go to ``address`` before ``until``: its server asked for patience."""
         self._lane(address).closed_until = until
 
+    def open(self) -> None:
+        """Let new alerts go to every address again."""
+        for lane in self._lanes.values():
+            lane.closed_until = -math.inf
+
     def next(self, now: float, *, is_caught_up: bool) -> Mailing | float:
         """
         Return the oldest mail that may go, or the time at which to ask again.
@@ -204,11 +211,12 @@ class Mailings:
     ) -> Mailing | float:
         if lane.closed_until > now:
             return lane.closed_until
+        is_flooded = len(lane.prompt) + len(lane.late) > OUTBOX_MAX
         is_full = 0 < self._max_per_hour <= self._recent(lane, now)
         if lane.digest_at is None and is_full:
             lane.digest_at = max(now + self._digest_after, lane.last_digest + _DIGEST_EVERY)
-        if lane.digest_at is not None:
-            if now < lane.digest_at:
+        if is_flooded or lane.digest_at is not None:
+            if not is_flooded and lane.digest_at is not None and now < lane.digest_at:
                 return lane.digest_at
             return Mailing("digest", lane.heads(MOST_IN_ONE), (address,))
         late_at = math.inf

@@ -18,6 +18,7 @@ from alertd.core.events import Alert, Match, Sample
 from alertd.core.evidence import shortened
 from alertd.core.matching import Counters
 from alertd.core.ordering import File, Ordering, Snapshot
+from alertd.core.own import OwnLines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -53,12 +54,15 @@ class Pipeline:
         matchers: One a source, by its name.
         stored: What to continue from.
         is_journaled: Whether ``take_journal`` will be called; what was judged is kept for it.
+        host: The name of this machine, by which alertd's own mails are known in a mail log.
 
     Attributes:
         rules: By name.
         matchers: By the name of their source.
         engine: What judges.
         counters: What went less than well with the lines that were looked at.
+        counters_of: The same by source, since the start.
+        own: Matches that were left out because alertd itself wrote their lines.
     """
 
     def __init__(
@@ -69,6 +73,7 @@ class Pipeline:
         stored: Stored | None = None,
         *,
         is_journaled: bool = True,
+        host: str = "",
     ) -> None:
         stored = stored or Stored()
         self._is_journaled = is_journaled
@@ -77,8 +82,16 @@ class Pipeline:
         self.engine = Engine(
             self.rules.values(), {name: shard for name, (_, shard) in stored.shards.items()}
         )
+        sources = tuple(sources)
         self._lateness = {source.name: source.lateness for source in sources}
+        self._own = {
+            source.name: OwnLines(host)
+            for source in sources
+            if source.format in {"plain", "syslog"}
+        }
+        self.own = 0
         self.counters = Counters()
+        self.counters_of: dict[str, Counters] = {}
         self._released: list[Match] = []
         self._reapply(stored)
         self._arrange(self._thaw_waiting(stored.waiting))
@@ -145,8 +158,14 @@ class Pipeline:
             What was matched; ``consumed`` says how far.
         """
         matched = self.matchers[batch.source].match(batch, framing, now=now)
-        self._count(matched.counters)
+        self._count(self.counters, matched.counters)
+        self._count(self.counters_of.setdefault(batch.source, Counters()), matched.counters)
         matches = matched.matches
+        own = self._own.get(batch.source)
+        if matches and own is not None:
+            found = len(matches)
+            matches = [match for match in matches if match.line not in own]
+            self.own += found - len(matches)
         if len(holders) > 1:
             matches = [match for match in matches if self._sees(match.rule, batch.source, holders)]
         front = framing.newest_time if framing.newest_time is not None else -math.inf
@@ -155,12 +174,12 @@ class Pipeline:
         file = (batch.path, batch.file)
         orderings = self._orderings_of[batch.source]
         for ordering in orderings:
-            own = (
+            its = (
                 matches
                 if len(orderings) == 1
                 else [match for match in matches if self._ordering_by_rule[match.rule] is ordering]
             )
-            ordering.add(file, own, front=front, read_at=batch.read_at)
+            ordering.add(file, its, front=front, read_at=batch.read_at)
         return matched
 
     def release(self, now: float | None = None) -> list[Alert]:
@@ -216,10 +235,12 @@ class Pipeline:
         self._arrange({key: _only(snapshot, same) for key, snapshot in frozen.items()})
         self._released = old._released
         self.counters = old.counters
+        self.counters_of = old.counters_of
+        self.own = old.own
 
-    def _count(self, counters: Counters) -> None:
-        """Add to ``counters`` what went less than well in one more batch."""
-        total = self.counters
+    @staticmethod
+    def _count(total: Counters, counters: Counters) -> None:
+        """Add to ``total`` what went less than well in one more batch."""
         for rule, lines in counters.without_key.items():
             total.without_key[rule] = total.without_key.get(rule, 0) + lines
         total.undecided += counters.undecided

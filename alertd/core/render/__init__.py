@@ -16,12 +16,13 @@ Trap: an alert that cannot be rendered is an attacker's way to silence it.  What
 from __future__ import annotations
 
 from alertd.core.render.mails import render_alert, render_fallback, render_joined, render_test
-from alertd.core.render.message import Mail
+from alertd.core.render.message import Mail, cut_mail
 from alertd.core.render.record import alert_as_json
 
 __all__ = [
     "Mail",
     "alert_as_json",
+    "cut_mail",
     "render_alert",
     "render_fallback",
     "render_joined",

@@ -8,11 +8,11 @@ so an id is derived from what the mail is about, never drawn.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from alertd.core.escape import label, shortened, visible
+from alertd.core.own import domain, dot_atom
 from alertd.core.render import html
 from alertd.core.render.message import Mail, build, mailboxes, phrase, words
 from alertd.core.render.story import SUBJECT_LENGTH, key_text, tell
@@ -283,27 +283,22 @@ def _headers(
     The Message-ID is derived from ``id``; ``thread`` names a mail that never existed, to which all
     mails of a thread are replies.
     """
-    domain = _dot_atom(host) or "localhost"
-    root = f"<{thread}@{domain}>"
-    list_label = _dot_atom(rule.replace(".", "-")) or "rule"
+    at = domain(host)
+    root = f"<{thread}@{at}>"
+    list_label = dot_atom(rule.replace(".", "-")) or "rule"
     return [
         ("From", mailboxes([sender])),
         ("To", mailboxes(recipients)),
         ("Subject", words(subject)),
         ("Date", date),
-        ("Message-ID", f"<{_dot_atom(id) or _digest([id])}@{domain}>"),
+        ("Message-ID", f"<{dot_atom(id) or _digest([id])}@{at}>"),
         ("In-Reply-To", root),
         ("References", root),
         ("Auto-Submitted", "auto-generated"),
         ("X-Auto-Response-Suppress", "All"),
-        ("List-Id", f"{phrase(f'alertd on {label(host, 60)}')} <{list_label}.alertd.{domain}>"),
+        ("List-Id", f"{phrase(f'alertd on {label(host, 60)}')} <{list_label}.alertd.{at}>"),
         ("X-Alertd-Rule", words(label(rule, SUBJECT_LENGTH))),
     ]
-
-
-def _dot_atom(text: str) -> str:
-    """Keep of a text what may stand in a Message-ID without quotes."""
-    return re.sub(r"\.{2,}", ".", re.sub(r"[^A-Za-z0-9_.-]+", "-", text[:100])).strip(".-")
 
 
 def _digest(texts: Iterable[str]) -> str:

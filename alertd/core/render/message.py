@@ -29,6 +29,10 @@ _WORD_BYTES = 36
 _ADDRESS_LENGTH = 400
 """Characters, a display name included.  Encoding a megabyte as a domain takes a minute."""
 
+CUT_BYTES = 8_192
+"""Of the body of a mail whose whole the server finds too large."""
+_CUT = "\n\n[The rest is left out: the mail server takes no mail as large as the whole was.]\n"
+
 _ATEXT = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+")
 _MAILBOX = re.compile(r"(?P<name>.*)<(?P<bracketed>[^<>]*)>\s*|(?P<bare>.*)", re.DOTALL)
 
@@ -96,6 +100,39 @@ def build(
         recipients=tuple(dict.fromkeys(recipients)),
         payload=payload,
     )
+
+
+def cut_mail(payload: bytes) -> bytes | None:
+    """
+    Make a mail shorter for a server that takes no more: the beginning of its text, nothing else.
+
+    Args:
+        payload: A mail that ``build`` has made.
+
+    Returns:
+        The mail under the same headers with a body of at most 8 KiB; None if it is no longer than
+        that already.
+    """
+    from email.parser import BytesParser  # noqa: PLC0415 - hardly ever needed
+    from email.policy import compat32  # noqa: PLC0415 - likewise
+
+    head, _, whole = payload.partition(b"\r\n\r\n")
+    if len(whole) <= CUT_BYTES:
+        return None
+    parts = BytesParser(policy=compat32).parsebytes(payload).walk()
+    texts = [part for part in parts if part.get_content_type() == "text/plain"]
+    content = texts[0].get_payload(decode=True) if texts else b""
+    text = content.decode("utf-8", "replace") if isinstance(content, bytes) else ""
+    text = text.replace("\r\n", "\n")
+    limit = CUT_BYTES
+    while True:
+        mime, body = _part("plain", text[:limit] + _CUT)
+        if len(body) <= CUT_BYTES:
+            break
+        limit = limit * 3 // 4
+    kept = re.split(rb"\r\n(?=[^ ])", head)
+    lines = [line for line in kept if not line.lower().startswith(b"content-")]
+    return b"\r\n".join([*lines, *_lines(mime).encode("ascii").splitlines(), b"", body])
 
 
 def words(text: str) -> str:

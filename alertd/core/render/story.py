@@ -99,6 +99,8 @@ def tell(notice: Notice, *, host: str, timezone: tzinfo, sent_at: float, limit: 
     alert = notice.alert
     rule = label(alert.rule, _RULE_LENGTH)
     machine = label(host, _HOST_LENGTH)
+    if notice.complaint:
+        return _complaint(notice, rule, machine, timezone, limit)
     what = _excess(alert)
     return Story(
         rule=rule,
@@ -108,9 +110,7 @@ def tell(notice: Notice, *, host: str, timezone: tzinfo, sent_at: float, limit: 
         measure=_measure(alert),
         hidden=_hidden(alert, timezone),
         delay=_delay(notice, timezone, sent_at),
-        advice=tuple(
-            visible(line) for line in shortened(notice.description, 4 * limit).split("\n") if line
-        ),
+        advice=_advice(notice, limit),
         facts=tuple(_facts(notice, machine, timezone, sent_at, limit)),
         chart=_chart(alert, timezone),
         excerpts=tuple(_excerpts(alert, timezone, limit)),
@@ -119,6 +119,44 @@ def tell(notice: Notice, *, host: str, timezone: tzinfo, sent_at: float, limit: 
             f"alert {visible(shortened(alert.id, _RULE_LENGTH))}",
         ),
     )
+
+
+def _complaint(notice: Notice, rule: str, machine: str, timezone: tzinfo, limit: int) -> Story:
+    """Tell what is wrong with alertd itself."""
+    alert = notice.alert
+    what = label(notice.complaint, SUBJECT_LENGTH)
+    if alert.key:
+        what = f"{key_text(alert, _RULE_LENGTH)}: {what}"
+    hidden = ""
+    if alert.previous is not None:
+        hidden = f"The last mail about this was of {moment(alert.previous, timezone)}."
+    happened = shortened(alert.line, 20 * limit).split("\n")
+    return Story(
+        rule=rule,
+        severity=visible(shortened(notice.severity, _RULE_LENGTH)),
+        subject=shortened(f"{rule}: {what} on {machine}", SUBJECT_LENGTH),
+        headline=f"{rule}: {what}",
+        measure=f"Since {moment(alert.since, timezone)}.",
+        hidden=hidden,
+        delay="",
+        advice=_advice(notice, limit),
+        facts=(
+            *(("What", visible(shortened(line, limit))) for line in happened),
+            ("Host", machine),
+            ("Severity", visible(shortened(notice.severity, _RULE_LENGTH))),
+        ),
+        chart=None,
+        excerpts=(),
+        footer=(
+            "alertd says this about itself, at most once an hour for each cause.",
+            f"alert {visible(shortened(alert.id, _RULE_LENGTH))}",
+        ),
+    )
+
+
+def _advice(notice: Notice, limit: int) -> tuple[str, ...]:
+    lines = shortened(notice.description, 4 * limit).split("\n")
+    return tuple(visible(line) for line in lines if line)
 
 
 def key_text(alert: Alert, limit: int) -> str:
