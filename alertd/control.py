@@ -2,7 +2,8 @@
 Ask the running daemon, or answer as one: the socket behind ``alertd status`` and ``alertd reload``.
 
 A client connects to ``control.sock`` in the state directory, sends one line of JSON
-(``{"command": "status"}``), gets one line back and is done.  The answer is ``{"answer": {...}}``,
+(``{"command": "status"}``, perhaps with ``"arguments"``, texts by name), gets one line back and is
+done.  The answer is ``{"answer": {...}}``,
 or ``{"error": TEXT, "exit_code": N}``.  Who may connect is decided by the file's mode (0600) alone.
 
 It refuses to know what the commands do: they are handlers, and one that changes something must
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TypeAlias
 
-    Handler: TypeAlias = Callable[[], Awaitable[Mapping[str, object]]]
+    Handler: TypeAlias = Callable[..., Awaitable[Mapping[str, object]]]
 
 log = structlog.get_logger(__name__)
 
@@ -64,8 +65,9 @@ class ControlServer:
     Args:
         directory: The state directory.  Its lock must be held from before ``start`` until after
             ``close``: a socket found there is taken for the leftover of a daemon that died.
-        handlers: What each command does.  Its answer must be what JSON can hold; a ``ControlError``
-            it raises reaches the client as it is, anything else is logged here.
+        handlers: What each command does, its arguments by keyword.  Its answer must be what JSON
+            can hold; a ``ControlError`` it raises reaches the client as it is, anything else is
+            logged here.
         handler_seconds: How long one handler may take before its client is told so.
     """
 
@@ -139,14 +141,14 @@ class ControlServer:
         return json.dumps({"error": text, "exit_code": exit_code}).encode()
 
     async def _answer(self, request: bytes) -> Mapping[str, object]:
-        command = _command(request)
+        command, arguments = _command(request)
         handler = self._handlers.get(command)
         if handler is None:
             known = ", ".join(sorted(self._handlers))
             raise ControlError(f"unknown command {command!r}; known are: {known}", os.EX_USAGE)
         try:
             async with asyncio.timeout(self._handler_seconds):
-                return await handler()
+                return await handler(**arguments)
         except TimeoutError:
             log.warning("control command timed out", command=command)
             raise ControlError(
@@ -155,7 +157,12 @@ class ControlServer:
             ) from None
 
 
-def request(directory: Path, command: str, timeout: float = 10.0) -> dict[str, object]:
+def request(
+    directory: Path,
+    command: str,
+    timeout: float = 10.0,
+    arguments: Mapping[str, str] | None = None,
+) -> dict[str, object]:
     """
     Have the running daemon do one command.
 
@@ -163,6 +170,7 @@ def request(directory: Path, command: str, timeout: float = 10.0) -> dict[str, o
         directory: The state directory of that daemon.
         command: Its name.
         timeout: Seconds until the whole answer must be there.
+        arguments: For the command's handler, by name.
 
     Returns:
         What the daemon's handler answered.
@@ -174,7 +182,8 @@ def request(directory: Path, command: str, timeout: float = 10.0) -> dict[str, o
     deadline = time.monotonic() + timeout
     try:
         with _connected(directory, deadline) as connection:
-            received = _exchanged(connection, command, deadline)
+            question = {"command": command, **({"arguments": dict(arguments)} if arguments else {})}
+            received = _exchanged(connection, question, deadline)
     except PermissionError:
         raise ControlError(
             f"this user may not talk to the alertd that uses {directory}; "
@@ -207,17 +216,18 @@ async def _received(reader: asyncio.StreamReader) -> bytes:
         return b""
 
 
-def _command(request: bytes) -> str:
+def _command(request: bytes) -> tuple[str, dict[str, str]]:
     try:
-        command = json.loads(request)["command"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        command = None
-    if not isinstance(command, str):
-        raise ControlError(
-            f'a request is one line like {{"command": "status"}}, up to {_MAX_REQUEST_BYTES} bytes',
-            os.EX_PROTOCOL,
-        )
-    return command
+        question = json.loads(request)
+        command, arguments = question["command"], question.get("arguments", {})
+        if isinstance(command, str) and all(isinstance(each, str) for each in arguments.values()):
+            return command, dict(arguments)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        pass  # told below
+    raise ControlError(
+        f'a request is one line like {{"command": "status"}}, up to {_MAX_REQUEST_BYTES} bytes',
+        os.EX_PROTOCOL,
+    )
 
 
 def _parsed_answer(received: bytes) -> dict[str, object]:
@@ -300,10 +310,10 @@ def _connected(directory: Path, deadline: float) -> Iterator[socket.socket]:
         yield connection
 
 
-def _exchanged(connection: socket.socket, command: str, deadline: float) -> bytes:
+def _exchanged(connection: socket.socket, question: Mapping[str, object], deadline: float) -> bytes:
     received = bytearray()
     try:
-        connection.sendall(json.dumps({"command": command}).encode() + b"\n")
+        connection.sendall(json.dumps(question).encode() + b"\n")
         while len(received) <= _MAX_ANSWER_BYTES:
             connection.settimeout(_remaining(deadline))
             chunk = connection.recv(65536)

@@ -16,6 +16,7 @@ import gc
 import os
 import signal
 import socket
+import stat
 import time
 from collections import deque
 from contextlib import AsyncExitStack, suppress
@@ -29,12 +30,14 @@ from alertd import __version__, config, logs, systemd
 from alertd.config import ConfigError
 from alertd.config.machine import local_timezone
 from alertd.control import ControlError, ControlServer
+from alertd.core.complaints import PREFIX, Complaints
 from alertd.core.pipeline import Pipeline, Stored
 from alertd.delivery import Delivery
+from alertd.health import KINDS, Health
 from alertd.matchers import compile_matchers, watched
 from alertd.smtp import notifier
-from alertd.state import State
-from alertd.tail import StoredFile, Tailer
+from alertd.state import State, StateError
+from alertd.tail import Own, StoredFile, Tailer
 from alertd.watch import Watch
 
 if TYPE_CHECKING:
@@ -67,6 +70,7 @@ class _Parts:
     tailer: Tailer
     watch: Watch
     delivery: Delivery
+    health: Health
 
 
 class Daemon:
@@ -88,6 +92,7 @@ class Daemon:
         self._trouble: str | None = None
         self._is_running = False
         self._started_at = time.time()
+        self._host = socket.gethostname()
 
     async def run(self) -> None:
         """
@@ -106,6 +111,7 @@ class Daemon:
                 others = [
                     tasks.create_task(supervised("tailer", parts.tailer.run)),
                     tasks.create_task(supervised("delivery", parts.delivery.run)),
+                    tasks.create_task(supervised("health", parts.health.run)),
                     tasks.create_task(supervised("reload", self._reload_when_asked)),
                     tasks.create_task(supervised("watchdog", self._report)),
                 ]
@@ -141,17 +147,20 @@ class Daemon:
             settings.rules,
             matchers,
             Stored(loaded.shards, loaded.journal, loaded.waiting),
+            host=self._host,
         )
         sources = watched(settings.sources, settings.rules)
         tailer = Tailer(
-            sources, [msgspec.msgpack.decode(file.blob, type=StoredFile) for file in loaded.files]
+            sources,
+            [msgspec.msgpack.decode(file.blob, type=StoredFile) for file in loaded.files],
+            own=_own(settings.state.directory),
         )
         stack.push_async_callback(tailer.close)
         delivery = Delivery(
             state.outbox,
             notifier(settings.email),
             settings.email,
-            host=socket.gethostname(),
+            host=self._host,
             timezone=local_timezone(self._environ),
             is_caught_up=lambda: watch.is_caught_up,
         )
@@ -163,16 +172,30 @@ class Daemon:
             on_alerts=delivery.wake,
             on_trouble=self._note_trouble,
         )
+        health = Health(
+            Complaints(loaded.complaints),
+            state=state,
+            tailer=tailer,
+            delivery=delivery,
+            pipeline=lambda: watch.pipeline,
+            administrators=lambda: administrators(self._settings),
+        )
+        self._health = health
         await tailer.open()
+        if loaded.was_lost:
+            health.state_was_lost(tailer.files())
+            # Before anything else is written: from then on nobody can tell that it was lost.
+            await health.say(is_urgent=True)
         await watch.rewrite([name for name in loaded.shards if name not in pipeline.rules])
         control = ControlServer(
-            settings.state.directory, {"status": self._status, "reload": self._reload}
+            settings.state.directory,
+            {"status": self._status, "reload": self._reload, "outbox": self._outbox},
         )
         await control.start()
         stack.push_async_callback(control.close)
         # What is there now stays: the collector need not look at it again and again.
         gc.freeze()
-        return _Parts(state, tailer, watch, delivery)
+        return _Parts(state, tailer, watch, delivery, health)
 
     @property
     def _cache(self) -> Path:
@@ -197,11 +220,16 @@ class Daemon:
         asked.cancel()
 
     async def _report(self) -> None:
-        """Tell systemd how things are, and that turns still end, as often as it asks."""
+        """
+        Tell systemd how things are, and that turns still end, as often as it asks.
+
+        A watch whose turns do not end, or a delivery that outlasts its own deadlines, is not alive,
+        whatever the others do.
+        """
         pause = min(STATUS_SECONDS, systemd.watchdog_interval(self._environ) or STATUS_SECONDS)
         turns = -1
         while True:
-            if self._parts.watch.turns != turns:
+            if self._parts.watch.turns != turns and not self._parts.delivery.is_stuck:
                 turns = self._parts.watch.turns
                 systemd.watchdog()
             systemd.status(self._trouble or self._summary())
@@ -209,6 +237,7 @@ class Daemon:
 
     def _note_trouble(self, trouble: str | None) -> None:
         self._trouble = trouble
+        self._health.state_is_unwritable(trouble)
 
     def _summary(self) -> str:
         files = self._parts.tailer.files()
@@ -260,11 +289,14 @@ class Daemon:
     async def _put_to_work(self, reread: tuple[Config, dict[str, Matcher]]) -> list[str]:
         settings, matchers = reread
         sources = watched(settings.sources, settings.rules)
-        pipeline = Pipeline(settings.sources, settings.rules, matchers)
+        pipeline = Pipeline(settings.sources, settings.rules, matchers, host=self._host)
         await self._parts.watch.swap(pipeline, {source.name: source for source in sources})
         self._parts.delivery.reconfigure(settings.email, notifier(settings.email))
         await self._parts.delivery.retain_recipients(
-            {rule.name: rule.recipients for rule in settings.rules}
+            {
+                **{rule.name: rule.recipients for rule in settings.rules},
+                **dict.fromkeys((PREFIX + kind for kind in KINDS), administrators(settings)),
+            }
         )
         self._settings = settings
         logs.configure(settings.log.level, settings.log.format)
@@ -290,6 +322,11 @@ class Daemon:
             "is_caught_up": self._parts.watch.is_caught_up,
             "waiting_matches": pipeline.waiting,
             "late_matches": pipeline.late,
+            "own_lines": pipeline.own,
+            "problems": [
+                {"kind": problem.kind, "source": problem.source, "detail": problem.detail}
+                for problem in self._parts.tailer.problems()
+            ],
             "reload_failures": self._reload_failures,
             "lines": msgspec.to_builtins(pipeline.counters),
             "sources": {name: {"files": listed} for name, listed in files.items()},
@@ -299,6 +336,51 @@ class Daemon:
             "outbox": await self._parts.delivery.status(),
             "last_alerts": [msgspec.to_builtins(alert) for alert in past],
         }
+
+    async def _outbox(self, retry: str = "", drop: str = "") -> dict[str, object]:
+        """
+        Describe what has not been delivered; first try it again or give it up, if asked to.
+
+        Raises:
+            ControlError: There is nothing that is meant.
+        """
+        outbox, delivery = self._parts.state.outbox, self._parts.delivery
+        which = retry or drop
+        concerned = await outbox.holds(which) if which else 0
+        if which and not concerned and which != "all":
+            raise ControlError(
+                f"nothing undelivered is called {which}; see: alertd outbox", os.EX_DATAERR
+            )
+        if retry:
+            await delivery.retry(retry)
+        elif drop:
+            await delivery.drop(drop)
+        if which:
+            log.info("outbox changed by hand", retry=retry, drop=drop, concerned=concerned)
+        counts = await outbox.counts()
+        return {
+            "concerned": concerned,
+            "pending": counts.pending,
+            "failed": counts.failed,
+            "entries": [msgspec.to_builtins(entry) for entry in await outbox.entries()],
+        }
+
+
+def administrators(settings: Config) -> tuple[str, ...]:
+    """Return who is told about alertd itself: whom ``[email]`` names, else everybody."""
+    everybody = (address for rule in settings.rules for address in rule.recipients)
+    return settings.email.recipients or tuple(dict.fromkeys(everybody))
+
+
+def _own(state: Path) -> Own:
+    """Find out what this process writes: its state, and its log if that goes into a file."""
+    files = set()
+    for descriptor in (1, 2):
+        with suppress(OSError):
+            about = os.fstat(descriptor)
+            if stat.S_ISREG(about.st_mode):
+                files.add((about.st_dev, about.st_ino))
+    return Own(frozenset(files), str(state.resolve()))
 
 
 async def supervised(name: str, run: Callable[[], Awaitable[None]]) -> None:
@@ -311,12 +393,15 @@ async def supervised(name: str, run: Callable[[], Awaitable[None]]) -> None:
 
     Raises:
         RepeatedFailureError: It has failed five times within a minute.
+        StateError: The state cannot be used any more, which starting again would not change.
     """
     failures: deque[float] = deque(maxlen=FAILURES)
     while True:
         try:
             await run()
         except Exception as error:
+            if isinstance(error, StateError) and not error.is_temporary:
+                raise
             failures.append(time.monotonic())
             if len(failures) == FAILURES and failures[-1] - failures[0] < FAILURE_SECONDS:
                 raise RepeatedFailureError(

@@ -21,6 +21,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
@@ -29,9 +30,9 @@ import msgspec
 import structlog
 
 from alertd.core.mailing import Mailing, Mailings
-from alertd.core.render import Mail, render_alert, render_joined
+from alertd.core.render import Mail, cut_mail, render_alert, render_joined
 from alertd.smtp import DeliveryError, Outcome
-from alertd.state import Copy, Frozen, Judged, Retained, StateError
+from alertd.state import Copy, Cut, Dropped, Frozen, Judged, Retained, Retried, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -58,6 +59,9 @@ _CLOSE_AT_MOST: Final = 5.0
 _RECORD_AGAIN: Final = 1.0
 _PRUNE_EVERY: Final = 500
 _HOUR: Final = 3600.0
+_STUCK_AFTER: Final = _SEND_AT_MOST + 60.0
+"""Seconds after which one step has outlasted every deadline in it."""
+_TOO_LARGE: Final = re.compile(r"(?:^|: )552\b")
 
 
 class EmailSettings(Protocol):
@@ -143,6 +147,9 @@ class Delivery:
         monotonic: Seconds of a clock that never jumps.
         jitter: A random number between 0 and 1.
         digest_after: Seconds from meeting the hour's limit to the first digest.
+
+    Attributes:
+        failures: Copies that are known to have failed for good since the start.
     """
 
     def __init__(
@@ -159,6 +166,8 @@ class Delivery:
         jitter: Callable[[], float] = random.random,
         digest_after: float = 60.0,
     ) -> None:
+        self.failures = 0
+        self._busy_since: float | None = None
         self._outbox = outbox
         self._notifier = notifier
         self._email = email
@@ -195,6 +204,12 @@ class Delivery:
         self._awake = asyncio.Event()
         self._awake.set()
 
+    @property
+    def is_stuck(self) -> bool:
+        """Something in here has outlasted its own deadline: only a new process may help."""
+        since = self._busy_since
+        return since is not None and self._monotonic() - since > _STUCK_AFTER
+
     def wake(self) -> None:
         """Look at the outbox now: something was committed, or the daemon has caught up."""
         self._awake.set()
@@ -228,27 +243,34 @@ class Delivery:
             for never.
         """
         async with self._turn:
-            if self._awake.is_set():
-                self._awake.clear()
-                self._has_news = True
-            await self._close_retired()
-            if not await self._record() and (
-                not self._is_loaded or any(isinstance(r, Retained) for r in self._unrecorded)
-            ):
-                # Whom to tell is not settled until it is on disk.
-                return _RECORD_AGAIN
-            await self._take_in()
-            now = self._now()
-            chosen = self._server.until if self._server.until > now else self._choose(now)
-            if isinstance(chosen, float):
-                if self._unrecorded:
-                    return min(chosen - now, _RECORD_AGAIN)
-                await self._prune_now_and_then()
-                return max(chosen - now, 0.0)
-            if isinstance(chosen, Mailing):
-                chosen = await self._freeze(chosen, now)
-            await self._attempt(chosen)
-            return 0.0
+            self._busy_since = self._monotonic()
+            try:
+                return await self._step()
+            finally:
+                self._busy_since = None
+
+    async def _step(self) -> float:
+        if self._awake.is_set():
+            self._awake.clear()
+            self._has_news = True
+        await self._close_retired()
+        if not await self._record() and (
+            not self._is_loaded or any(isinstance(r, Retained) for r in self._unrecorded)
+        ):
+            # Whom to tell is not settled until it is on disk.
+            return _RECORD_AGAIN
+        await self._take_in()
+        now = self._now()
+        chosen = self._server.until if self._server.until > now else self._choose(now)
+        if isinstance(chosen, float):
+            if self._unrecorded:
+                return min(chosen - now, _RECORD_AGAIN)
+            await self._prune_now_and_then()
+            return max(chosen - now, 0.0)
+        if isinstance(chosen, Mailing):
+            chosen = await self._freeze(chosen, now)
+        await self._attempt(chosen)
+        return 0.0
 
     async def drain(self, deadline: float) -> None:
         """
@@ -301,21 +323,67 @@ class Delivery:
             within: Seconds to wait for a mail in flight, so that the promise holds on return.
         """
         kept = Retained({rule: frozenset(told) for rule, told in recipients.items()})
+        if not await self._record_now(kept, within):
+            log.warning("mail in flight outlasts the reload")
+        self.wake()
+
+    async def retry(self, which: str) -> None:
+        """
+        Try mails again at once, also those that had failed for good.
+
+        Args:
+            which: A Message-ID, the id of an alert in it, or ``all``.
+        """
+        await self._record_now(Retried(which, self._now()))
+        self._server = _Trouble()
+        self._addresses.clear()
+        self._mailings.open()
+        self.wake()
+
+    async def drop(self, which: str) -> None:
+        """
+        Give mails up that have not arrived.
+
+        Args:
+            which: As for ``retry``.
+        """
+        await self._record_now(Dropped(which, self._now()))
+        self.wake()
+
+    async def announce(self, notice: Notice) -> bool:
+        """
+        Mail something at once that the outbox cannot hold, and try it only once.
+
+        Returns:
+            Whether everybody has it.
+        """
+        mail = self._rendered([notice], Mailing("alert", (0,), notice.recipients))
+        try:
+            async with asyncio.timeout(_SEND_AT_MOST), self._turn:
+                self._is_connected = True
+                outcomes = await self._notifier.send(
+                    self._email.sender, notice.recipients, mail.payload
+                )
+        except (DeliveryError, TimeoutError):
+            return False
+        return all(outcome.status == "sent" for outcome in outcomes.values())
+
+    async def _record_now(self, record: Record, within: float = 10.0) -> bool:
+        """Record what changes whom to tell; say whether no mail in flight was in the way."""
         try:
             async with asyncio.timeout(within):
                 await self._turn.acquire()
         except TimeoutError:
-            log.warning("mail in flight outlasts the reload")
-            self._unrecorded.append(kept)
+            self._unrecorded.append(record)
             self._is_loaded = False
-        else:
-            try:
-                self._unrecorded.append(kept)
-                self._is_loaded = False
-                await self._record()
-            finally:
-                self._turn.release()
-        self.wake()
+            return False
+        try:
+            self._unrecorded.append(record)
+            self._is_loaded = False
+            await self._record()
+        finally:
+            self._turn.release()
+        return True
 
     async def status(self) -> dict[str, object]:
         """
@@ -425,6 +493,12 @@ class Delivery:
                 log.error("outcome not recorded", reason=str(error))  # noqa: TRY400
             return False
         del self._unrecorded[: len(records)]
+        self.failures += sum(
+            copy.status == "failed"
+            for record in records
+            if isinstance(record, Judged)
+            for copy in record.copies
+        )
         if self._cannot_record:
             self._cannot_record = False
             log.info("outcomes recorded", records=len(records))
@@ -523,7 +597,9 @@ class Delivery:
             async with asyncio.timeout(_SEND_AT_MOST):
                 outcomes = await self._notifier.send(self._email.sender, addresses, payload)
         except DeliveryError as error:
-            self._fail(mail, addresses, error)
+            is_cut = not error.retryable and self._cut_to_fit(mail, payload, error.detail)
+            if not is_cut:
+                self._fail(mail, addresses, error)
         except TimeoutError:
             self._fail(mail, addresses, DeliveryError("temporary", "took longer than any mail may"))
         except Exception as error:  # noqa: BLE001 - one mail that cannot be sent stops no other
@@ -531,8 +607,27 @@ class Delivery:
             self._fail(mail, addresses, DeliveryError("temporary", detail))
         else:
             silent = Outcome("deferred", "not mentioned")
-            self._judge(mail, {a: outcomes.get(a, silent) for a in addresses})
+            judged = {a: outcomes.get(a, silent) for a in addresses}
+            refused = [a for a, outcome in judged.items() if outcome.status == "refused"]
+            if any(self._cut_to_fit(mail, payload, judged[a].detail) for a in refused):
+                # They get another chance, with less.
+                judged = {
+                    address: outcome
+                    for address, outcome in judged.items()
+                    if not _TOO_LARGE.search(outcome.detail)
+                }
+            self._judge(mail, judged)
         await self._record()
+
+    def _cut_to_fit(self, mail: _Waiting, payload: bytes, detail: str) -> bool:
+        """Make a mail shorter if the server finds it too large; say whether that has been done."""
+        cut = cut_mail(payload) if _TOO_LARGE.search(detail) else None
+        if cut is None:
+            return False
+        log.warning("mail too large; trying a shorter one", message_id=mail.message_id)
+        self._unrecorded.append(Cut(mail.message_id, cut))
+        mail.payload = cut
+        return True
 
     def _fail(self, mail: _Waiting, addresses: Sequence[str], error: DeliveryError) -> None:
         """Nobody got it: leave the server alone, unless it is this mail that it refuses."""

@@ -116,6 +116,7 @@ PARTS: dict[str, set[str]] = {
     # Between the outbox and the mail server it speaks in the values and errors of both.
     "delivery": {"smtp", "state"},
     "matchers": {"deadline"},
+    "health": {"state"},
     "replay": {"matchers", "tail"},
     "watch": {"state", "tail"},
     "demo": {"control"},  # it starts the daemon, and asks it, as anyone else would

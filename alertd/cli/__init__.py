@@ -15,12 +15,23 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from alertd import __version__
-from alertd.cli import check, completion, demo, explain, reload, replay, run, send_test, status
+from alertd.cli import (
+    check,
+    completion,
+    demo,
+    explain,
+    outbox,
+    reload,
+    replay,
+    run,
+    send_test,
+    status,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = (run, check, reload, status, replay, explain, send_test, demo, completion)
+COMMANDS = (run, check, reload, status, outbox, replay, explain, send_test, demo, completion)
 
 DESCRIPTION = """\
 alertd watches log files and e-mails you when something happens too often.
@@ -32,6 +43,7 @@ alertd watches log files and e-mails you when something happens too often.
   at work        alertd run                  the daemon, in the foreground (systemd starts it)
                  alertd reload               put a changed configuration to work
                  alertd status               what is the daemon doing?
+                 alertd outbox               what has not been delivered, and why?
 """
 
 EPILOG = """\

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from alertd.config import Config
 
@@ -92,7 +92,11 @@ def say(text: str = "") -> None:
 
 
 def ask(
-    arguments: argparse.Namespace, command: str, *, timeout: float = 10.0
+    arguments: argparse.Namespace,
+    command: str,
+    *,
+    timeout: float = 10.0,
+    more: Mapping[str, str] | None = None,
 ) -> dict[str, object] | int:
     """
     Ask the running daemon for something.
@@ -101,6 +105,7 @@ def ask(
         arguments: With ``config``, which says where its state is.
         command: What is asked for.
         timeout: Seconds to wait for the answer.
+        more: What the command needs to know.
 
     Returns:
         The answer, or after telling what went wrong, the exit code.
@@ -110,7 +115,7 @@ def ask(
 
     path = arguments.config or config.default_path(os.environ)
     try:
-        return request(config.state_directory(path, os.environ), command, timeout)
+        return request(config.state_directory(path, os.environ), command, timeout, more)
     except config.ConfigError as error:
         complain(error.errors)
         return error.exit_code

@@ -21,6 +21,9 @@ from alertd.state.errors import StateError
 from alertd.state.outbox import (
     Copy,
     Counts,
+    Cut,
+    Dropped,
+    Entry,
     Frozen,
     Judged,
     Outbox,
@@ -29,6 +32,7 @@ from alertd.state.outbox import (
     Queued,
     Record,
     Retained,
+    Retried,
     SentMail,
     Undelivered,
     enqueue,
@@ -46,6 +50,9 @@ __all__ = [
     "Change",
     "Copy",
     "Counts",
+    "Cut",
+    "Dropped",
+    "Entry",
     "Frozen",
     "Judged",
     "Loaded",
@@ -55,6 +62,7 @@ __all__ = [
     "Queued",
     "Record",
     "Retained",
+    "Retried",
     "SentMail",
     "State",
     "StateError",
@@ -85,6 +93,7 @@ class Loaded:
         waiting: Matches that wait for their turn.
         is_first_start: Nothing has ever been committed here.
         was_lost: There was a state, but it was damaged, and nothing has been committed since.
+        complaints: What alertd has said about itself, as ``State.report`` was given it.
     """
 
     files: list[StoredBlob]
@@ -93,6 +102,7 @@ class Loaded:
     waiting: bytes
     is_first_start: bool
     was_lost: bool
+    complaints: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +194,30 @@ class State:
         if change.journal is not None:
             self._journal_bytes += len(change.journal) + SEAL_BYTES
 
+    async def report(self, complaints: bytes, notices: Sequence[Notice]) -> None:
+        """
+        Make durable what alertd says about itself; no line of a log has to do with it.
+
+        May be called while a ``commit`` is under way.
+
+        Args:
+            complaints: In place of those stored before.
+            notices: For the outbox.
+
+        Raises:
+            StateError: As for ``commit``.
+        """
+        await self._database.write(lambda connection: _report(connection, complaints, notices))
+
+    async def verify(self) -> None:
+        """
+        See to it that the state is still there, which an idle daemon would not notice.
+
+        Raises:
+            StateError: It is not.
+        """
+        await self._database.read(lambda _: None)
+
     async def close(self) -> None:
         """Let go of the file and of the lock; whatever was committed is safe already."""
         await self._database.close()
@@ -207,7 +241,15 @@ def _load(connection: sqlite3.Connection) -> Loaded:
         waiting=unseal(facts["waiting"]) if "waiting" in facts else b"",
         is_first_start="origin" in facts,
         was_lost=facts.get("origin") == seal("origin", b"lost"),
+        complaints=unseal(facts["complaints"]) if "complaints" in facts else b"",
     )
+
+
+def _report(connection: sqlite3.Connection, complaints: bytes, notices: Sequence[Notice]) -> None:
+    connection.execute(
+        "INSERT OR REPLACE INTO fact VALUES ('complaints', ?)", (seal("complaints", complaints),)
+    )
+    enqueue(connection, notices)
 
 
 def _commit(connection: sqlite3.Connection, change: Change, seq: int) -> int:

@@ -32,6 +32,8 @@ T = TypeVar("T")
 
 KEPT_DONE: Final = 1_000
 KEPT_FAILED: Final = 10_000
+BRIEF_FROM: Final = 10_000
+"""Queued copies from which on alerts are kept without their lines: they will share a mail."""
 
 
 class Queued(msgspec.Struct, frozen=True, gc=False):
@@ -118,7 +120,34 @@ class Retained(msgspec.Struct, frozen=True):
     recipients: Mapping[str, AbstractSet[str]]
 
 
-Record: TypeAlias = Frozen | Judged | Retained
+class Cut(msgspec.Struct, frozen=True):
+    """To record: a mail has other, fewer bytes from now on, because the server took no more."""
+
+    message_id: str
+    payload: bytes
+
+
+class Retried(msgspec.Struct, frozen=True):
+    """
+    To record: what has not arrived is tried again as if it were new.
+
+    Attributes:
+        which: A Message-ID, with or without what surrounds its digits; the id of an alert; ``all``.
+        at: Unix seconds.
+    """
+
+    which: str
+    at: float
+
+
+class Dropped(msgspec.Struct, frozen=True):
+    """To record: what has not arrived is given up; see ``Retried``."""
+
+    which: str
+    at: float
+
+
+Record: TypeAlias = Frozen | Judged | Retained | Cut | Retried | Dropped
 
 
 class SentMail(msgspec.Struct, frozen=True, gc=False):
@@ -136,6 +165,34 @@ class Undelivered(msgspec.Struct, frozen=True):
     address: str
     detail: str
     at: float
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """
+    Something that has not arrived.
+
+    Attributes:
+        id: Of the mail, by which it can be retried or dropped: its Message-ID; of what is in no
+            mail yet, the alert's.
+        address: For whom.
+        status: ``queued`` (in no mail yet), ``pending`` or ``failed``.
+        rules: Whose alerts are in it.
+        alerts: How many those are.
+        since: Unix seconds at which it was first tried; for what is queued, raised.
+        attempts: How often the server has said no.
+        next_attempt: Unix seconds before which it is not tried again.
+        detail: What the server said last.
+    """
+
+    id: str
+    address: str
+    status: Literal["queued", "pending", "failed"]
+    rules: tuple[str, ...]
+    alerts: int
+    since: float
+    attempts: int
+    next_attempt: float
+    detail: str
 
 
 class PastAlert(msgspec.Struct, frozen=True):
@@ -223,6 +280,16 @@ class Outbox:
         """Return the newest copies that failed for good, newest first."""
         return await self._worker.read(lambda connection: _failed(connection, limit))
 
+    async def entries(self, limit: int = 1_000) -> list[Entry]:
+        """Return what has not arrived: what failed for good, then the rest, each newest first."""
+        return await self._worker.read(lambda connection: _entries(connection, limit))
+
+    async def holds(self, which: str) -> int:
+        """Count what ``Retried`` or ``Dropped`` with this would be about."""
+        return await self._worker.read(
+            lambda connection: len(_chosen(connection, which)) + len(_queued_of(connection, which))
+        )
+
     async def last_alerts(self, limit: int = 10) -> list[PastAlert]:
         """Return the alerts raised last, newest first."""
         return await self._worker.read(lambda connection: _last_alerts(connection, limit))
@@ -240,10 +307,16 @@ def enqueue(connection: sqlite3.Connection, notices: Iterable[Notice]) -> None:
     """
     Queue notices, each for its recipients; one whose alert is already known is left out.
 
+    In a flood that the mail server does not take off, lines are not kept: the outbox stays small.
+
     Runs inside the transaction of ``State.commit``.
     """
+    is_brief = bool(
+        connection.execute("SELECT 1 FROM queued LIMIT 1 OFFSET ?", (BRIEF_FROM,)).fetchone()
+    )
     for notice in notices:
         alert = notice.alert
+        kept = _brief(notice) if is_brief else notice
         added = connection.execute(
             "INSERT OR IGNORE INTO notice (id, rule, key, time, raised_at, value)"
             " VALUES (?, ?, ?, ?, ?, ?)",
@@ -253,7 +326,7 @@ def enqueue(connection: sqlite3.Connection, notices: Iterable[Notice]) -> None:
                 msgspec.json.encode(alert.key).decode(),
                 alert.time,
                 notice.raised_at,
-                seal(alert.id, msgspec.msgpack.encode(notice)),
+                seal(alert.id, msgspec.msgpack.encode(kept)),
             ),
         )
         if added.rowcount == 1:
@@ -309,12 +382,16 @@ def _notices(
             )
         }
         recipients = tuple(a for a in _distinct(notice.recipients) if a in told)
-        alert = notice.alert
-        if is_brief:
-            first = msgspec.structs.replace(alert.first, line="")
-            alert = msgspec.structs.replace(alert, line="", first=first, last=(), histogram=())
-        found.append(msgspec.structs.replace(notice, alert=alert, recipients=recipients))
+        notice = _brief(notice) if is_brief else notice
+        found.append(msgspec.structs.replace(notice, recipients=recipients))
     return found
+
+
+def _brief(notice: Notice) -> Notice:
+    """Leave its lines out."""
+    first = msgspec.structs.replace(notice.alert.first, line="")
+    alert = msgspec.structs.replace(notice.alert, line="", first=first, last=(), histogram=())
+    return msgspec.structs.replace(notice, alert=alert)
 
 
 def _pending(connection: sqlite3.Connection) -> list[Pending]:
@@ -360,6 +437,15 @@ def _record(connection: sqlite3.Connection, records: Sequence[Record]) -> None:
                 _judge(connection, record)
             case Retained():
                 _retain(connection, record)
+            case Cut():
+                connection.execute(
+                    "UPDATE mail SET payload = ? WHERE message_id = ?",
+                    (seal(record.message_id, record.payload), record.message_id),
+                )
+            case Retried():
+                _retry(connection, record)
+            case Dropped():
+                _drop(connection, record)
 
 
 def _freeze(connection: sqlite3.Connection, mail: Frozen) -> None:
@@ -454,6 +540,90 @@ def _retain(connection: sqlite3.Connection, retained: Retained) -> None:
         " AND NOT EXISTS (SELECT 1 FROM content JOIN copy USING (mail)"
         "                 WHERE content.notice = notice.number AND copy.status <> 'sent')"
     )
+
+
+def _chosen(connection: sqlite3.Connection, which: str) -> list[int]:
+    """Return the mails, by number, that have not arrived everywhere and that a person means."""
+    rows = connection.execute(
+        "SELECT number FROM mail WHERE number IN (SELECT mail FROM copy WHERE status <> 'sent')"
+        " AND (?1 = 'all' OR message_id = ?1 OR message_id = '<' || ?1 || '>'"
+        "      OR substr(message_id, 2, instr(message_id, '@') - 2) = ?1"
+        "      OR number IN (SELECT mail FROM content JOIN notice ON notice.number = notice"
+        "                    WHERE id = ?1))",
+        (which,),
+    )
+    return [number for (number,) in rows]
+
+
+def _queued_of(connection: sqlite3.Connection, which: str) -> list[int]:
+    rows = connection.execute(
+        "SELECT DISTINCT notice FROM queued JOIN notice ON number = notice"
+        " WHERE ?1 = 'all' OR id = ?1",
+        (which,),
+    )
+    return [number for (number,) in rows]
+
+
+def _retry(connection: sqlite3.Connection, retried: Retried) -> None:
+    for mail in _chosen(connection, retried.which):
+        connection.execute("UPDATE mail SET frozen_at = ? WHERE number = ?", (retried.at, mail))
+        connection.execute(
+            "UPDATE copy SET status = 'pending', attempts = 0, next_attempt = 0"
+            " WHERE mail = ? AND status <> 'sent'",
+            (mail,),
+        )
+
+
+def _drop(connection: sqlite3.Connection, dropped: Dropped) -> None:
+    for notice in _queued_of(connection, dropped.which):
+        connection.execute("DELETE FROM queued WHERE notice = ?", (notice,))
+    for mail in _chosen(connection, dropped.which):
+        connection.execute("DELETE FROM copy WHERE mail = ? AND status <> 'sent'", (mail,))
+        _finish(connection, mail, dropped.at)
+    connection.execute(
+        "UPDATE notice SET done_at = ?, value = NULL WHERE done_at IS NULL"
+        " AND NOT EXISTS (SELECT 1 FROM queued WHERE queued.notice = notice.number)"
+        " AND NOT EXISTS (SELECT 1 FROM content JOIN copy USING (mail)"
+        "                 WHERE content.notice = notice.number AND copy.status <> 'sent')",
+        (dropped.at,),
+    )
+
+
+def _entries(connection: sqlite3.Connection, limit: int) -> list[Entry]:
+    entries = []
+    for message_id, number, address, status, since, attempts, again, detail in connection.execute(
+        "SELECT message_id, number, address, status, mail.frozen_at, attempts, next_attempt, detail"
+        " FROM copy JOIN mail ON number = mail WHERE status <> 'sent'"
+        " ORDER BY status, number DESC, address LIMIT ?",
+        (limit,),
+    ).fetchall():
+        rules = connection.execute(
+            "SELECT rule, count(*) FROM content JOIN notice ON number = notice WHERE mail = ?"
+            " GROUP BY rule ORDER BY rule",
+            (number,),
+        ).fetchall()
+        entries.append(
+            Entry(
+                message_id,
+                address,
+                status,
+                tuple(rule for rule, _ in rules),
+                sum(count for _, count in rules),
+                since,
+                attempts,
+                again,
+                detail,
+            )
+        )
+    entries += [
+        Entry(id_, address, "queued", (rule,), 1, raised_at, 0, 0.0, "")
+        for id_, address, rule, raised_at in connection.execute(
+            "SELECT id, address, rule, raised_at FROM queued JOIN notice ON number = notice"
+            " ORDER BY number DESC, address LIMIT ?",
+            (limit - len(entries),),
+        )
+    ]
+    return entries
 
 
 def prune(connection: sqlite3.Connection, before: float) -> None:

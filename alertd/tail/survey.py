@@ -268,7 +268,7 @@ def _stranger(links: list[str], status: os.stat_result) -> str | None:
     trusted = {0, os.geteuid(), status.st_uid}
     for link in links:
         try:
-            owner = os.lstat(link).st_uid  # noqa: PTH116 - see above
+            owner = os.lstat(link).st_uid
         except OSError:
             continue
         if owner not in trusted:
