@@ -170,7 +170,7 @@ class Watch:
         alerts = self._release()
         if alerts or self._is_commit_due():
             await self._commit(alerts)
-        self.is_caught_up = not has_more and self.pipeline.waiting == 0
+        self.is_caught_up = not (has_more or self._tailer.has_unread or self.pipeline.waiting)
         return has_more
 
     def _look(self) -> None:

@@ -189,6 +189,11 @@ class Tailer:
                 ready.append(file)
         return ready
 
+    @property
+    def has_unread(self) -> bool:
+        """Whether some file has lines to read, if only after another one or another look."""
+        return any(file.is_behind for file in self._roster.behind)
+
     async def read(self, file: FollowedFile, most: int = FAR_BEHIND) -> Batch | None:
         """
         Read the next complete lines of a file.
