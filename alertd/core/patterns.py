@@ -34,7 +34,8 @@ ASCII = range(128)
 NEWLINE = 0x0A
 WIDE = r"\x80-\xff"
 ANY_WIDE = rf"[{WIDE}]{{1,4}}"
-LINE_START = r"^\x00*"
+# Not `^\x00*`: with it, sets of patterns that begin with an option lose lines behind another match.
+LINE_START = r"(?:^|\x00)"
 REST_OF_LINE = r"[^\n]*$"
 LINE_END = r"\r?$"
 # Hyperscan keeps a counter or a copy per repetition; beyond these the exact number is Python's job.
