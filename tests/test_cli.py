@@ -23,6 +23,7 @@ COMMANDS = (
     "check",
     "reload",
     "status",
+    "outbox",
     "replay",
     "explain",
     "send-test",

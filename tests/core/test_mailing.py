@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from alertd.core import mailing
 from alertd.core.mailing import HOUR, Mailing, Mailings
+
+if TYPE_CHECKING:
+    import pytest
 
 A, B = "a@example.com", "b@example.com"
 
@@ -234,3 +238,33 @@ def test_every_alert_reaches_every_address_once_and_no_hour_has_too_many_mails(
         for index, (at, reason) in enumerate(times):
             if reason != "digest" and limit:
                 assert limit > sum(at - HOUR < earlier for earlier, _ in times[:index])
+
+
+def test_f5_a_flood_beyond_outbox_max_shares_mails_whatever_the_limits_say(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After hours without a server nobody wants them one by one; not one is left out."""
+    monkeypatch.setattr(mailing, "OUTBOX_MAX", 5)
+    monkeypatch.setattr(mailing, "MOST_IN_ONE", 4)
+    mailings = lanes(max_per_hour=0)
+    for number in range(1, 10):
+        mailings.add(number, age=0.0, addresses=(A,), now=0.0)
+    mailings.add(10, age=0.0, addresses=(B,), now=0.0)
+
+    assert [
+        Mailing("digest", (1, 2, 3, 4), (A,)),
+        Mailing("digest", (5, 6, 7, 8), (A,)),
+        Mailing("digest", (9,), (A,)),
+        Mailing("alert", (10,), (B,)),
+    ] == gone(mailings, 0.0)
+
+
+def test_a_person_may_open_every_lane() -> None:
+    """`alertd outbox --retry` does not wait for a server that asked for patience."""
+    mailings = lanes()
+    mailings.add(1, age=0.0, addresses=(A,), now=0.0)
+    mailings.close(A, 100.0)
+    assert 100.0 == mailings.next(0.0, is_caught_up=True)
+    mailings.open()
+
+    assert [Mailing("alert", (1,), (A,))] == gone(mailings, 0.0)

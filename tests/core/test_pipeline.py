@@ -232,3 +232,47 @@ def test_what_went_less_than_well_is_counted() -> None:
 
     assert {"fatal": 4} == subject.counters.without_key
     assert 0 == subject.counters.undecided
+
+
+OWN = "Nov 24 11:36:52 web1 alertd[123]: Fatal"
+
+
+def test_alertd_never_rings_about_itself() -> None:
+    """Its own lines in a system log, which a rule may well match, are left out and counted."""
+    subject = pipeline(rule(more_than=0))
+    framing = Framing()
+    text = f"{OWN}\nNov 24 11:36:53 web1 app[1]: Fatal\n".encode()
+    subject.take(Batch("1", "app", "/a.log", 0, text, START), framing, now=START)
+    other = pipeline(rule(more_than=0))
+    other.adopt(subject)
+
+    [alert] = subject.flush()
+    assert "app[1]" in alert.line
+    assert 1 == subject.own == other.own
+
+
+def test_a_format_that_no_syslog_writes_has_no_lines_of_ours() -> None:
+    """In a csv such a text is some program's data."""
+    subject = pipeline(
+        rule(more_than=0), sources=[source(format="csv", columns=("a",), timestamp="none")]
+    )
+    subject.take(Batch("1", "app", "/a.log", 0, f"{OWN}\n".encode(), START), Framing(), now=START)
+
+    assert 1 == len(subject.flush())
+    assert 0 == subject.own
+
+
+def test_what_goes_less_than_well_is_counted_by_source() -> None:
+    """Whoever is told of it wants to know where."""
+    subject = pipeline(
+        rule(sources=("app", "other"), match=(Conjunction((Condition("a", "equals", "Fatal"),)),)),
+        sources=[source(format="json"), source("other", format="json")],
+    )
+    for name, lines in (("app", 2), ("other", 1)):
+        text = b'{"a": "Fatal", and no JSON\n' * lines
+        subject.take(Batch(name, name, "/a.log", 0, text, START), Framing(), now=START)
+
+    assert {"app": 2, "other": 1} == {
+        name: counters.unparsable for name, counters in subject.counters_of.items()
+    }
+    assert 3 == subject.counters.unparsable

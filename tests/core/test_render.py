@@ -14,11 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alertd.core.complaints import Trouble, as_notice
 from alertd.core.escape import visible
 from alertd.core.events import Alert, Notice, Sample
 from alertd.core.render import (
     Mail,
     alert_as_json,
+    cut_mail,
     mails,
     render_alert,
     render_fallback,
@@ -1029,3 +1031,75 @@ def test_tables_survive_impossible_times() -> None:
     """They are shown as the number that they are."""
     assert "inf" == wording.stamp(float("inf"), UTC)
     assert "local time" == wording.zone_name(float("inf"), UTC)
+
+
+# alertd about itself.
+
+
+def complaint(**changes: Any) -> Notice:
+    """Make what alertd says when it may not read."""
+    trouble = Trouble(
+        "permission-denied",
+        ("source", "app"),
+        "files may not be read",
+        "/a.log: Permission denied",
+        "Let it read them.\nOr do not name them.",
+    )
+    return as_notice(
+        msgspec.structs.replace(trouble, **changes), RANG_AT - 60, RANG_AT, ("ops@example.com",)
+    )
+
+
+def test_a_mail_about_alertd_itself() -> None:
+    """What is blind, since when, what happened, what to do; and nothing about lines and limits."""
+    mail = render(complaint())
+
+    assert "alertd/permission-denied: source app: files may not be read on web-1" == mail.subject
+    text = text_of(mail)
+    for part_ in ("Since ", "What      /a.log: Permission denied", "  Let it read them.", "web-1"):
+        assert part_ in text
+    for part_ in ("events", "limit", "edit rule", "byte 0", "last mail about this"):
+        assert part_ not in text
+    assert "/a.log: Permission denied" in html_of(mail)
+    assert "alertd/permission-denied" == parsed(mail)["X-Alertd-Rule"]
+    assert_sound(mail)
+
+
+def test_a_mail_about_alertd_itself_says_when_there_was_one_before() -> None:
+    """About the state there is no key; about a cause that goes on there is a last time."""
+    notice = complaint(about=None)
+    alert = msgspec.structs.replace(notice.alert, previous=RANG_AT - 7200)
+    mail = render(msgspec.structs.replace(notice, alert=alert))
+
+    assert "alertd/permission-denied: files may not be read on web-1" == mail.subject
+    assert "The last mail about this was of" in text_of(mail)
+
+
+@pytest.mark.parametrize("text", ["x" * 90_000, "\u2028é\n.\n" * 20_000])
+def test_m18_a_mail_that_is_too_large_is_cut_to_8_kib(text: str) -> None:
+    """Its headers stay, its text begins as it did, and it says that it has been cut."""
+    headers = [("From", "a@b"), ("Subject", words("ä" * 60)), ("Message-ID", "<x@y>")]
+    whole = build(headers, ["c@d"], text=text, html="<p>" + "y" * 500)
+    cut = cut_mail(whole.payload)
+
+    assert cut is not None
+    _, _, body = cut.partition(b"\r\n\r\n")
+    assert len(body) <= 8_192
+    before, after = message_from_bytes(whole.payload), message_from_bytes(cut)
+    kept = [(name, value) for name, value in before.items() if not name.startswith("Content-")]
+    assert kept == [(n, v) for n, v in after.items() if not n.startswith("Content-")]
+    content = after.get_payload(decode=True)
+    assert isinstance(content, bytes)
+    lines = content.decode().replace("\r\n", "\n")
+    assert lines.startswith(text[:1000])
+    assert "The rest is left out" in lines
+    assert cut_mail(cut) is None
+    assert max(map(len, cut.split(b"\r\n"))) <= 998
+
+
+def test_m18_a_mail_without_a_text_part_keeps_its_headers() -> None:
+    """No such mail is ours, but a tool may have put it there."""
+    cut = cut_mail(b"Subject: x\r\nContent-Type: text/html\r\n\r\n" + b"y" * 9000)
+
+    assert cut is not None
+    assert "x" == message_from_bytes(cut)["Subject"]
