@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+from contextlib import closing
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from alertd import daemon
-from alertd.daemon import RepeatedFailureError, supervised
+from alertd.daemon import Daemon, RepeatedFailureError, supervised
+from alertd.state import StateError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
@@ -45,3 +54,50 @@ def test_a_loop_that_fails_again_and_again_ends_the_process() -> None:
     with pytest.raises(RepeatedFailureError, match="the loop failed 5 times in a minute"):
         asyncio.run(supervised("loop", loop.run))
     assert 5 == loop.starts
+
+
+def test_a_state_that_is_gone_ends_the_process_at_once() -> None:
+    """Torture C14: starting the loop again would not bring it back, and 74 says what is wrong."""
+
+    async def run() -> None:
+        raise StateError("state removed", exit_code=os.EX_IOERR)
+
+    with pytest.raises(StateError, match="state removed"):
+        asyncio.run(supervised("loop", run))
+
+
+@pytest.mark.parametrize(
+    ("moves", "is_stuck", "feeds"), [(1, False, True), (0, False, False), (1, True, False)]
+)
+def test_p7_the_watchdog_is_fed_only_while_watch_and_delivery_get_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moves: int, *, is_stuck: bool, feeds: bool
+) -> None:
+    """A reader or a committer whose turns do not end, or a stuck sender: systemd may kill."""
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    subject = Daemon(SimpleNamespace(rules=()), {"WATCHDOG_USEC": "2000"})  # type: ignore[arg-type]
+    watch = SimpleNamespace(turns=0)
+    subject._parts = SimpleNamespace(  # type: ignore[assignment]
+        watch=watch,
+        delivery=SimpleNamespace(is_stuck=is_stuck),
+        tailer=SimpleNamespace(files=list),
+    )
+
+    async def run(listening: socket.socket) -> list[str]:
+        reporting = asyncio.create_task(subject._report())
+        said: list[str] = []
+        while said.count("STATUS") < 10:
+            message = await asyncio.wait_for(
+                asyncio.get_running_loop().sock_recv(listening, 4096), 5
+            )
+            said.append(message.decode().partition("=")[0])
+            watch.turns += moves
+        reporting.cancel()
+        return said
+
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as listening:
+        listening.bind(str(tmp_path / "notify"))
+        listening.settimeout(0)
+        said = asyncio.run(run(listening))
+
+    # The first turn has ended before anything hangs.
+    assert feeds == (said.count("WATCHDOG") > 1)

@@ -11,8 +11,9 @@ import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from notices import notice
 from smtpx import ScriptedServer, drop, forever, reply, stall
@@ -525,6 +526,195 @@ def test_m13_a_mail_that_all_refuse_is_kept(directory: Path) -> None:
         assert await bench.state.outbox.payload("<id-1@box.example.com>") is not None
 
     with_server(directory, [("rcpt", forever(reply(550, "no")))], work)
+
+
+def large_notice(**changes: Any) -> Notice:
+    """Make an alert whose mail is larger than what a mail is cut to."""
+    small = notice(1, **changes)
+    sample = msgspec.structs.replace(small.alert.first, line="x" * 20_000)
+    alert = msgspec.structs.replace(small.alert, line=sample.line, first=sample, last=(sample,) * 9)
+    return msgspec.structs.replace(small, alert=alert)
+
+
+def test_m18_a_mail_that_is_too_large_is_cut_once(directory: Path) -> None:
+    """To 8 KiB under the same headers; its repeat after a crash is the short one."""
+
+    async def work(bench: Bench, server: ScriptedServer) -> None:
+        await bench.commit(large_notice())
+        await bench.settle()
+        [copy] = server.copies
+        head, _, body = copy.payload.partition(b"\r\n\r\n")
+
+        assert "<id-1@box.example.com>" == message_id(copy.payload)
+        assert b"multipart" not in head
+        assert len(body) <= 8_192
+        assert "ssh" in text(copy.payload)
+        assert 0 == (await bench.delivery.status())["pending"]
+
+    with_server(directory, [("dot", reply(552, "5.3.4 too big"))], work)
+
+
+def test_m18_a_recipient_whose_mailbox_is_nearly_full_gets_the_short_one(directory: Path) -> None:
+    """The others have theirs whole already; nobody waits for anybody."""
+
+    async def work(bench: Bench, server: ScriptedServer) -> None:
+        await bench.commit(large_notice(recipients=(A, B)))
+        await bench.settle()
+
+        assert [(A,), (B,)] == [copy.recipients for copy in server.copies]
+        assert len(server.copies[1].payload) < len(server.copies[0].payload)
+        assert 0 == bench.delivery.failures
+
+    with_server(directory, [("rcpt[1]", reply(552, "5.2.2 over quota"))], work)
+
+
+def test_m18_a_mail_that_cannot_be_short_enough_is_kept(directory: Path) -> None:
+    """It is cut once, then it has failed for good, and that is counted."""
+
+    async def work(bench: Bench, server: ScriptedServer) -> None:
+        await bench.commit(large_notice())
+        await bench.settle()
+        [failed] = await bench.state.outbox.failed()
+
+        assert [] == server.copies
+        assert "552" in failed.detail
+        assert 1 == bench.delivery.failures
+        commands = [command for session in server.sessions for command in session.commands]
+        assert 2 == commands.count("DATA")
+
+    with_server(directory, [("dot", forever(reply(552, "too big")))], work)
+
+
+@pytest.mark.parametrize("which", ["all", "<id-1@box.example.com>", "id-1@box.example.com", "id-1"])
+def test_m13_what_failed_for_good_can_be_retried(directory: Path, which: str) -> None:
+    """By any name a person may have for it; another one is not meant."""
+
+    async def work(bench: Bench, server: ScriptedServer) -> None:
+        await bench.commit(notice(1, recipients=(A,)))
+        await bench.settle()
+        before = await bench.state.outbox.entries()
+        other = await bench.state.outbox.holds("id-2")
+        meant = await bench.state.outbox.holds(which)
+        bench.clock.passed += 6 * DAY
+        await bench.delivery.retry(which)
+        await bench.settle()
+
+        assert [("<id-1@box.example.com>", A, "failed", ("ssh",), 1)] == [
+            (entry.id, entry.address, entry.status, entry.rules, entry.alerts) for entry in before
+        ]
+        assert "550" in before[0].detail
+        assert (0, 1) == (other, meant)
+        assert [(A,)] == [copy.recipients for copy in server.copies]
+        assert [] == await bench.state.outbox.entries()
+
+    with_server(directory, [("rcpt[0]", reply(550, "no"))], work)
+
+
+def test_a_retry_does_not_wait_for_a_server_that_is_left_alone(directory: Path) -> None:
+    """A person who asks for it now knows why; what is given up at once is what is five days old."""
+
+    async def work(bench: Bench, recorder: Recorder) -> None:
+        recorder.failure = DeliveryError("connect", "refused")
+        await bench.commit(notice(1))
+        await bench.settle()
+        [waiting] = await bench.state.outbox.entries()
+        recorder.failure = None
+        await bench.delivery.retry("all")
+        await bench.settle()
+
+        assert "pending" == waiting.status
+        assert [["id-1"]] == recorder.ids
+
+    with_bench(directory, work)
+
+
+def test_what_is_dropped_is_never_sent(directory: Path) -> None:
+    """Whether it is in a mail or not; what others wait for goes on."""
+
+    async def work(bench: Bench, recorder: Recorder) -> None:
+        recorder.failure = DeliveryError("connect", "refused")
+        await bench.commit(notice(1), notice(2), notice(3))
+        await bench.settle()
+        listed = await bench.state.outbox.entries()
+        await bench.delivery.drop("id-1")
+        await bench.delivery.drop("id-3")
+        recorder.failure = None
+        await bench.after(10)
+
+        assert ["pending", "queued", "queued"] == [entry.status for entry in listed]
+        assert [["id-2"]] == recorder.ids
+        assert 0 == (await bench.state.outbox.counts()).pending
+
+    with_bench(directory, work)
+
+
+def test_what_the_outbox_cannot_hold_can_still_be_announced(directory: Path) -> None:
+    """Once, and kept nowhere; whether it has arrived is known."""
+
+    async def work(bench: Bench, recorder: Recorder) -> None:
+        assert await bench.delivery.announce(notice(1))
+        recorder.failure = DeliveryError("connect", "refused")
+        assert not await bench.delivery.announce(notice(2))
+        await bench.settle()
+
+        assert [["id-1"]] == recorder.ids
+        assert [] == await bench.state.outbox.last_alerts()
+
+    with_bench(directory, work)
+
+
+def test_p7_a_sender_that_outlasts_its_deadline_is_known_to_be_stuck(directory: Path) -> None:
+    """A library that swallows the cancellation holds up the rest: then no watchdog is fed."""
+
+    async def run() -> None:
+        reached, released = asyncio.Event(), asyncio.Event()
+
+        class Stuck(Recorder):
+            async def send(
+                self, sender: str, recipients: Sequence[str], payload: bytes
+            ) -> dict[str, Outcome]:
+                reached.set()
+                await released.wait()
+                return await super().send(sender, recipients, payload)
+
+        async with bench(directory, Stuck()) as place:
+            await place.commit(notice(1))
+            sending = asyncio.create_task(place.settle())
+            await asyncio.wait_for(reached.wait(), 5)
+            stuck = []
+            for _ in range(4):
+                place.clock.passed += 300.0
+                stuck.append(place.delivery.is_stuck)
+            released.set()
+            await asyncio.wait_for(sending, 5)
+
+            assert [False, False, False, True] == stuck
+            assert not place.delivery.is_stuck
+
+    asyncio.run(run())
+
+
+def test_f5_a_flood_that_nobody_takes_off_is_kept_short(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond so many alerts lines are left out, then all come in one mail with exact numbers."""
+    monkeypatch.setattr("alertd.state.outbox.BRIEF_FROM", 10)
+    monkeypatch.setattr("alertd.core.mailing.OUTBOX_MAX", 10)
+
+    async def work(bench: Bench, recorder: Recorder) -> None:
+        await bench.commit(*(notice(n) for n in range(1, 12)))
+        await bench.commit(*(notice(n) for n in range(12, 31)))
+        kept = await bench.state.outbox.notices(range(1, 31))
+        await bench.settle()
+        [ids] = recorder.ids
+
+        assert [f"line {n}" if n < 12 else "" for n in range(1, 31)] == [
+            notice.alert.line for notice in kept
+        ]
+        assert {f"id-{n}" for n in range(1, 31)} == set(ids)
+        assert "ssh: 30 alerts, 180 events" in text(recorder.mails[0][1])
+
+    with_bench(directory, work)
 
 
 # Mails that are shared.
