@@ -168,9 +168,7 @@ class Pipeline:
             self.own += found - len(matches)
         if len(holders) > 1:
             matches = [match for match in matches if self._sees(match.rule, batch.source, holders)]
-        front = framing.newest_time if framing.newest_time is not None else -math.inf
-        if matches:
-            front = max(front, *(match.time for match in matches))
+        front = -math.inf if framing.newest_time is None else framing.newest_time
         file = (batch.path, batch.file)
         orderings = self._orderings_of[batch.source]
         for ordering in orderings:
