@@ -254,6 +254,8 @@ class _Reel:
         try:
             content = self._open()
             self._skip(content)
+            # Cutting the chunk at a line's end afterwards would copy all of it.
+            size = content.whole_lines(size, self.offset)
             data = content.read(size, self.offset)
             is_last = len(data) < size
             self.done = min(self.size, content.raw_position(self.offset + len(data)))
@@ -267,7 +269,7 @@ class _Reel:
         if end == 0 and not is_last:
             # Not one line end in a chunk: what is looked at of that line is its beginning.
             self._is_skipping = True
-            end = max_line
+            end = max_line + 1
         batch = Batch(
             file=self.file[1],
             source=self.source.name,

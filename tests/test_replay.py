@@ -11,6 +11,7 @@ import contextlib
 import gzip
 import io
 import json
+import os
 import random
 import tempfile
 from pathlib import Path
@@ -175,3 +176,60 @@ def test_live_with_a_crash_gives_the_alerts_of_a_replay(directory: Path, format_
 
     assert len(replayed) > 50
     assert replayed == live
+
+
+EACH = """
+[source.app]
+paths = ["{directory}/*.log"]
+timezone = "UTC"
+{more}
+
+[rule.every]
+match = 'Fatal'
+more_than = 0
+within = "1s"
+cooldown = "0s"
+"""
+
+
+def test_a_finished_file_ends_its_last_line(directory: Path) -> None:
+    """What it ends with unterminated counts, because nobody will write on."""
+    (directory / "app.log").write_text("2026-03-01T12:00:00Z Fatal\n2026-03-01T12:00:01Z Fatal")
+
+    alerts = replay(directory, EACH.format(directory=directory, more=""))
+
+    assert ["2026-03-01T12:00:00Z", "2026-03-01T12:00:01Z"] == [alert["time"] for alert in alerts]
+
+
+def test_an_endless_line_counts_once_by_its_beginning(directory: Path) -> None:
+    """Longer than anything that is read at once; the next line's offset is right."""
+    endless = "2026-03-01T12:00:00Z Fatal " + "x" * 3_000_000 + " Fatal"
+    (directory / "app.log").write_text(f"{endless}\n2026-03-01T12:00:01Z Fatal\n")
+
+    alerts = replay(directory, EACH.format(directory=directory, more=""))
+
+    assert [0, len(endless) + 1] == [alert["offset"] for alert in alerts]
+    assert 65536 == len(str(alerts[0]["line"]))
+
+
+def test_an_open_record_is_closed_by_the_end_of_its_file(directory: Path) -> None:
+    """One stray quote hides nothing: its lines are taken alone."""
+    lines = ["ts,text", '2026-03-01T12:00:00Z,"Fatal', "2026-03-01T12:00:01Z,Fatal"]
+    write(directory / "app.log", lines)
+    more = 'format = "csv"\nmultiline = true\ntimestamp = "ts"'
+
+    alerts = replay(directory, EACH.format(directory=directory, more=more))
+
+    assert ["2026-03-01T12:00:00Z", "2026-03-01T12:00:01Z"] == [alert["time"] for alert in alerts]
+
+
+def test_a_date_without_a_year_is_dated_by_the_file(directory: Path) -> None:
+    """By when it was last written to, unless ``--year`` says otherwise."""
+    log = directory / "app.log"
+    log.write_text("Dec 31 23:59:59 db-1 app[1]: Fatal\n")
+    os.utime(log, (1_767_312_000, 1_767_312_000))  # 2026-01-02
+    text = EACH.format(directory=directory, more='format = "syslog"')
+
+    assert ["2025-12-31T23:59:59Z"] == [alert["time"] for alert in replay(directory, text)]
+    dated = replay(directory, text, "--year", "2019")
+    assert ["2019-12-31T23:59:59Z"] == [alert["time"] for alert in dated]

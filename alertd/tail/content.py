@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 COMPRESSED: Final = (".gz", ".bz2", ".xz")
 _PIECE: Final = 1 << 20
+_LAST_PART: Final = 8 << 10
 _OPENERS: Final[dict[str, Callable[[IO[bytes]], gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile]]] = {
     ".gz": lambda file: gzip.GzipFile(fileobj=file, mode="rb"),
     ".bz2": lambda file: bz2.BZ2File(file, "rb"),
@@ -85,6 +86,13 @@ class Content:
                 return None
             return offset  # a file system that does not know its holes
 
+    def whole_lines(self, size: int, offset: int) -> int:
+        """Return how many of so many bytes are whole lines, where that is seen at once."""
+        last = min(size, _LAST_PART)
+        part = self.read(last, offset + size - last)
+        behind = len(part) - 1 - part.rfind(b"\n")
+        return size if len(part) < last or behind == len(part) else size - behind
+
     def raw_position(self, offset: int) -> int:
         """Return how much of what lies on the disk has been read when ``offset`` is reached."""
         return offset
@@ -141,6 +149,11 @@ class Archive(Content):
     def data_after(self, offset: int) -> int | None:
         """Return ``offset``: there are no holes in a stream."""
         return offset
+
+    def whole_lines(self, size: int, offset: int) -> int:
+        """Return ``size``: a stream is read forwards."""
+        del offset
+        return size
 
     def raw_position(self, offset: int) -> int:
         """Return how much of the compressed file has been read."""
