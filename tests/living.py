@@ -65,6 +65,7 @@ class Mailbox:
         self.recipients: list[list[str]] = []
         self.bytes: list[bytes] = []
         self._came = threading.Condition()
+        self._stopped_at = 0
         self._controller = _AnyPort(self, hostname="127.0.0.1", port=0)
 
     @property
@@ -78,7 +79,13 @@ class Mailbox:
 
     def stop(self) -> None:
         """Stop listening."""
+        self._stopped_at = self.port
         self._controller.stop()
+
+    def start_again(self) -> None:
+        """Listen on the same port as before ``stop``."""
+        self._controller = _AnyPort(self, hostname="127.0.0.1", port=self._stopped_at)
+        self._controller.start()
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Keep a mail."""

@@ -1,0 +1,152 @@
+"""Torture, lifecycle: signals at bad moments lose nothing and stop it in time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from living import WITHIN, Alertd, Mailbox, alertd, append, mailbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+RULES = """
+[source.app]
+paths = ["{logs}/*.log"]
+start_at = "beginning"
+timestamp = "none"
+
+[rule.error]
+match = 'ERROR (?P<number>\\d+)'
+group_by = "number"
+more_than = 0
+within = "1s"
+"""
+
+
+@pytest.fixture
+def box() -> Iterator[Mailbox]:
+    """A mail server that takes everything."""
+    with mailbox() as box:
+        yield box
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, box: Mailbox) -> Iterator[Alertd]:
+    """A daemon that tells every error once."""
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "app.log").touch()
+    with alertd(
+        tmp_path, RULES.format(logs=tmp_path / "logs"), box.port, "max_per_hour = 20"
+    ) as daemon:
+        yield daemon
+
+
+def settled(daemon: Alertd, log: Path, alerts: int) -> int:
+    """Wait until all is read; return how many alerts have been raised."""
+    size = log.stat().st_size
+    status = daemon.wait_until(
+        "all read",
+        lambda status: (
+            status["is_caught_up"]
+            and [size] == [file["offset"] for file in status["sources"]["app"]["files"]]
+        ),
+    )
+    keys: int = status["rules"]["error"]["keys"]
+    assert alerts == keys
+    return keys
+
+
+def test_p2_sigterm_under_load_stops_in_time_and_loses_nothing(
+    daemon: Alertd, tmp_path: Path
+) -> None:
+    """What was read is committed, what was not is read by the next."""
+    log = tmp_path / "logs" / "app.log"
+    daemon.start()
+    ended = threading.Event()
+    written = 0
+
+    def write() -> None:
+        nonlocal written
+        while not ended.is_set():
+            append(log, *(f"ERROR {number}" for number in range(written, written + 50)))
+            written += 50
+            ended.wait(0.01)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    daemon.wait_until("at work", lambda status: status["rules"]["error"]["keys"] > 200)
+    began = time.monotonic()
+    code = daemon.stop()
+    took = time.monotonic() - began
+    ended.set()
+    writer.join()
+    daemon.start()
+
+    assert 0 == code
+    assert took < 15
+    assert written > 200
+    assert settled(daemon, log, written) == written
+
+
+def test_p4_a_second_sigterm_ends_it_at_once(daemon: Alertd, tmp_path: Path) -> None:
+    """Whatever the first one waits for; what was committed is there again."""
+    log = tmp_path / "logs" / "app.log"
+    append(log, "ERROR 1", "ERROR 2")
+    daemon.start()
+    settled(daemon, log, 2)
+    # The delivery will wait for a server that never greets.
+    assert daemon._process is not None
+    os.kill(daemon.pid, signal.SIGSTOP)
+    os.kill(daemon.pid, signal.SIGTERM)
+    os.kill(daemon.pid, signal.SIGINT)
+    os.kill(daemon.pid, signal.SIGCONT)
+    began = time.monotonic()
+    code = daemon._process.wait(WITHIN)
+    took = time.monotonic() - began
+    daemon.start()
+
+    assert 128 + signal.SIGTERM == code
+    assert took < 2
+    settled(daemon, log, 2)
+
+
+def test_p5_a_thousand_hang_ups_are_few_reloads(daemon: Alertd, tmp_path: Path) -> None:
+    """Those that come while one is at work are one more; no line is lost or told twice."""
+    log = tmp_path / "logs" / "app.log"
+    daemon.start()
+    for number in range(1_000):
+        daemon.hang_up()
+        if number % 100 == 0:
+            append(log, f"ERROR {number}")
+    settled(daemon, log, 10)
+    descriptors = len(os.listdir(f"/proc/{daemon.pid}/fd"))  # noqa: PTH208
+    reloads = daemon.log.count("reloaded")
+    daemon.hang_up()
+    daemon.wait_until("reloaded", lambda _: daemon.log.count("reloaded") > reloads)
+
+    assert 1 <= reloads < 200
+    assert len(os.listdir(f"/proc/{daemon.pid}/fd")) <= descriptors + 3  # noqa: PTH208
+
+
+def test_p6_a_hang_up_while_it_starts_does_not_end_it(daemon: Alertd, tmp_path: Path) -> None:
+    """From the moment that it handles signals at all, which is the first thing that it does."""
+    log = tmp_path / "logs" / "app.log"
+    append(log, "ERROR 1")
+    daemon.start(wait=False)
+    socket = daemon.state / "control.sock"
+    lock = daemon.state / "state.lock"
+    deadline = time.monotonic() + WITHIN
+    while not lock.exists() and time.monotonic() < deadline:
+        threading.Event().wait(0.001)
+    while not socket.exists() and time.monotonic() < deadline:
+        daemon.hang_up()
+        threading.Event().wait(0.001)
+
+    settled(daemon, log, 1)
+    assert "stopped" not in daemon.log
