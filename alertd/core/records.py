@@ -259,8 +259,8 @@ class JsonRecord(Record):
             self._is_read = True
         value = self._document.get(name)
         # As nearly always: all the rest is left out.
-        if value.__class__ is str and value.isascii():  # type: ignore[union-attr]
-            return value  # type: ignore[return-value]
+        if value.__class__ is str and value.isascii():
+            return value
         return self._text(self._path(name))
 
     def number(self, name: str) -> float | None:
