@@ -3,15 +3,23 @@ Watch log files; send mail when something happens too often.
 
 The map of this package, in the order in which a line travels::
 
-    tail.py         files → batches of complete lines, across rotation
+    tail/           files → batches of complete lines, across rotation
     core/           what a line means and when it is too much: pure, no I/O
-    state.py        one SQLite file: what must survive a crash, committed together
-    delivery.py     outbox → mail, with retry and backoff
+      matching/       bytes → matches, a chunk at a time; all the speed is here
+      ordering.py     matches of many files → one stream in time order
+      engine.py       matches → alerts: keyspaces of detectors, each with its window
+      pipeline.py     the three in a row, for any driver
+      render/         alert → mail, alert → JSON
+    watch.py        the loop: a piece of a file is read, judged and committed, turn by turn
+    state/          one SQLite file: what must survive a crash, committed together
+    delivery.py     outbox → mail, with retry, joins and digests
     smtp.py         one mail, sent
 
-and around them ``cli`` (arguments and exit codes), ``config`` (TOML and environment → settings),
+and around them ``cli/`` (what a person types), ``config/`` (TOML and environment → settings),
 ``daemon`` (introduces all of the above to each other), ``replay`` (the same rules over old files),
-``control`` (status and reload over a unix socket), ``systemd``, ``logs`` and ``demo``.
+``health`` (what makes alertd blind → an alert of its own), ``matchers`` (settings → compiled rules),
+``control`` (status and reload over a unix socket), ``deadline`` (stops a regex that takes too long),
+``memory``, ``systemd``, ``logs`` and ``demo``.
 """
 
 __version__ = "0.1.0"
