@@ -10,6 +10,7 @@ Trap: a piece is a saving of work, a turn one of waiting.  Neither may change a 
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 from alertd.core.deadline import Overdue
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 MOST_HITS = 4096
 LARGEST_PIECE = 1 << 22
 NEWLINE = 0x0A
+_DIGIT = re.compile(rb"[0-9]")
+_BLOCK = 4096
 CARRIAGE_RETURN = 0x0D
 
 
@@ -299,6 +302,8 @@ class Turn:
             begin = self._spans.get(line_end, begin)
             yield self._stamp(self._line(begin, line_end))
             end = begin
+            if not self._matcher.is_multiline:
+                end = _last_digit_line(data, start, end)
 
     def _stamps_after(self, start: int) -> Iterator[Stamp | None]:
         """Read the times of the lines, or csv records, behind a position."""
@@ -320,3 +325,23 @@ class Turn:
         matcher.other.take(matcher.decode(raw))
         time = matcher.time_of(matcher.other, self._batch.read_at)
         return Stamp(time, None) if isinstance(time, float) else time
+
+
+def _last_digit_line(data: bytes, start: int, end: int) -> int:
+    """
+    Leave lines without any digit out, which have no time: there may be millions of empty ones.
+
+    Args:
+        data: Lines.
+        start: Where the first one begins.
+        end: Where one begins before which a time is looked for.
+
+    Returns:
+        Where another one begins, no later than that, with no time in between.
+    """
+    while (block := max(start, end - _BLOCK)) < end and not _DIGIT.search(data, block, end):
+        newline = data.find(b"\n", max(block - 1, start), end - 1)
+        if newline < 0:
+            break
+        end = newline + 1
+    return end
