@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from functools import cache
@@ -73,3 +74,14 @@ def test_the_catalogue_prints_what_pytest_takes() -> None:
     assert chosen(["C13", "N"]) == printed
     assert "tests/test_live.py::test_a_second_daemon_is_refused" in printed
     assert set(printed) < set(chosen([]))
+
+
+def test_every_promise_names_a_test_that_is_there() -> None:
+    """The README's promises are worth what holds them."""
+    section = (ROOT / "README.md").read_text().split("## What is promised")[1]
+    promised, _, _ = section.partition("What is **not**")
+    promises = re.findall(r"^- ", promised, re.MULTILINE)
+    tests = re.findall(r"`([\w/]+\.py)::(test_\w+)`", promised)
+
+    assert 10 <= len(promises) == len(tests)
+    assert [] == [test for path, test in tests if test not in names_in(f"tests/{path}")]
