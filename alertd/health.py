@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from alertd.tail import FollowedFile, Problem, Tailer
 
 LOOK_SECONDS: Final = 1.0
+_CLOSELY_SECONDS: Final = 10.0
+"""Between looks at every file, of which there may be ten thousand."""
 EMPTY_GRACE: Final = 300.0
 """Seconds for which a glob may match nothing before that is worth a mail."""
 BEHIND_SECONDS: Final = 300.0
@@ -187,6 +189,7 @@ class Health:
         self._empty_since: dict[tuple[str, str], float] = {}
         # By file: when it was found behind, and up to where it was to be read then.
         self._behind: dict[tuple[str, str], tuple[float, int]] = {}
+        self._look_closely_at = monotonic()
         self._jumps: dict[tuple[str, str], Jump] = {}
         self._undecided: dict[str, int] = {}
         self._forgotten: dict[str, int] | None = None
@@ -269,20 +272,20 @@ class Health:
         return notices
 
     def _note(
-        self, kind: str, source: str, texts: tuple[str, str], detail: str, **more: int
+        self,
+        kind: str,
+        source: str,
+        texts: tuple[str, str],
+        detail: str,
+        *,
+        count: int = 1,
+        is_lasting: bool = False,
     ) -> None:
+        """Note a trouble of a source, or of none; ``texts`` are the complaint and the remedy."""
         complaint, remedy = texts
+        about = ("source", source) if source else None
         self._complaints.note(
-            Trouble(
-                kind,
-                ("source", source) if source else None,
-                complaint,
-                detail,
-                remedy,
-                count=more.get("count", 1),
-                is_lasting=bool(more.get("is_lasting", 0)),
-            ),
-            self._clock(),
+            Trouble(kind, about, complaint, detail, remedy, count, is_lasting), self._clock()
         )
 
     # What may be wrong.
@@ -363,13 +366,14 @@ class Health:
             )
 
     def _see_files(self) -> None:
-        for problem in self._tailer.take_problems():
-            self._see_problem(problem)
-        for problem in self._tailer.problems():
-            if problem.kind in _KINDS:
-                kind, *said = _KINDS[problem.kind]
-                self._note(kind, problem.source, (said[0], said[1]), problem.detail, is_lasting=1)
         now = self._monotonic()
+        new = self._tailer.take_problems()
+        for problem in new:
+            self._see_problem(problem)
+        if new or now >= self._look_closely_at:
+            self._look_closely_at = now + _CLOSELY_SECONDS
+            self._see_lasting()
+            self._see_lag(now)
         empty = dict.fromkeys(self._tailer.empty_globs(), now)
         self._empty_since = {key: self._empty_since.get(key, now) for key in empty}
         for (source, glob), since in self._empty_since.items():
@@ -380,9 +384,16 @@ class Health:
                     " For a directory it may not list, let its user in.",
                 )
                 self._note(
-                    "nothing-to-watch", source, texts, f"{glob} matches nothing", is_lasting=1
+                    "nothing-to-watch", source, texts, f"{glob} matches nothing", is_lasting=True
                 )
-        self._see_lag(now)
+
+    def _see_lasting(self) -> None:
+        for problem in self._tailer.problems():
+            if problem.kind in _KINDS:
+                kind, complaint, remedy = _KINDS[problem.kind]
+                self._note(
+                    kind, problem.source, (complaint, remedy), problem.detail, is_lasting=True
+                )
 
     def _see_problem(self, problem: Problem) -> None:
         if problem.lost:
@@ -406,7 +417,7 @@ class Health:
                     " is. Rules that match nearly every line are slow to judge.",
                 )
                 detail = f"{file.path}: bytes have waited for more than 5 minutes to be read"
-                self._note("falls-behind", file.source, texts, detail, is_lasting=1)
+                self._note("falls-behind", file.source, texts, detail, is_lasting=True)
         self._behind = behind
 
     def _see_lines(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import shutil
@@ -180,6 +181,24 @@ def test_what_is_no_regular_file_is_said(tmp_path: Path) -> None:
         assert "alertd/not-a-file" == rule
         assert "pipe.log: not a regular file" in line
         assert [] == await bench.after(7200)
+
+    with_bench(tmp_path, work)
+
+
+def test_a_file_that_may_not_be_read_is_said_with_its_remedy(tmp_path: Path) -> None:
+    """R24: what the kernel says, as the tailer hears it (root may read everything)."""
+
+    async def work(bench: Bench) -> None:
+        path = f"{bench.directory}/a.log"
+        refused = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        bench.tailer._troubles.cannot_read("app", path, refused)
+        [(rule, line)] = await bench.after(1)
+        [queued] = await bench.state.outbox.queued()
+        [notice] = await bench.state.outbox.notices([queued.number])
+
+        assert "alertd/permission-denied" == rule
+        assert f"{path}: Permission denied" in line
+        assert "group" in notice.description
 
     with_bench(tmp_path, work)
 

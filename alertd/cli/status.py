@@ -49,6 +49,7 @@ def told(status: dict[str, Any]) -> list[str]:
     ]
     if status["trouble"]:
         lines.append(f"TROUBLE: {status['trouble']}")
+    lines += [f"PROBLEM: {visible(problem['detail'])}" for problem in status["problems"]]
     if status["reload_failures"]:
         lines.append(f"{status['reload_failures']} reloads refused; try: alertd check")
     for name, source in status["sources"].items():
@@ -62,6 +63,8 @@ def told(status: dict[str, Any]) -> list[str]:
     for name, rule in status["rules"].items():
         evicted = f", {rule['evictions']:,} forgotten at max_keys" if rule["evictions"] else ""
         lines.append(f"rule {name}: remembers {_count(rule['keys'], 'key')}{evicted}")
+    if status["own_lines"]:
+        lines.append(f"{_count(status['own_lines'], 'line')} of alertd's own left out")
     if status["waiting_matches"]:
         lines.append(f"{_count(status['waiting_matches'], 'match', 'matches')} wait for their turn")
     lines += ["", *_outbox(status["outbox"])]
@@ -81,7 +84,7 @@ def _outbox(outbox: dict[str, Any]) -> list[str]:
     for address, held in outbox["held"].items():
         lines.append(f"  {held:,} for {address} wait to share a mail")
     if outbox["failed"]:
-        lines.append(f"  {_count(outbox['failed'], 'mail')} could not be delivered, for good")
+        lines.append(f"  {_count(outbox['failed'], 'mail')} could not be delivered: alertd outbox")
     if outbox["last_error"]:
         lines.append(f"  last error: {outbox['last_error']}")
     if outbox["next_attempt_in"] is not None:
