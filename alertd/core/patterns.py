@@ -4,15 +4,17 @@ A regex in Python's dialect → an expression for Hyperscan that matches at leas
 Hyperscan reads a whole chunk of bytes at once; Python's ``re`` then decides on the few lines that
 it points at.  So what is made here may match too much, but never too little: a line that is not
 pointed at is lost.  User patterns are never passed through, because the dialects differ in silence
-(``{,3}``, ``[[:alpha:]]``, ``\Z``, ``\s``, Unicode); they are parsed by Python's own parser and
-written anew, byte by byte.
+(``{,3}``, ``[[:alpha:]]``, ``\Z``, ``\s``, Unicode); they are parsed by Python's own parser, and of
+what every match must contain, the most telling text is looked for, with what follows it as far as
+that is bounded.
 
 How text and bytes correspond: an ASCII character is its own byte, any other character is one to
 four bytes from ``\x80`` up, and so is what stands for undecodable bytes (U+FFFD).  The text of a
 line has no newline; it lacks leading NULs and one trailing carriage return that its bytes may have.
 
-Trap: every bounded repeat, anchor and word boundary that is kept must hold for the bytes whenever
-it holds for the text.  In doubt it is relaxed.
+Trap: Hyperscan as packaged (Vectorscan 5.4.12) loses lines where an expression has anchors, repeats
+or choices before its text, or unbounded repeats behind it: one in fifteen random sets of patterns
+did.  So an expression begins with a text, and nothing in it is unbounded but the rest of the line.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from re import _parser as parser  # type: ignore[attr-defined]
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 # What hangs below a node of Python's parse tree depends on the node; its types are not public.
 Argument: TypeAlias = Any
@@ -34,13 +36,13 @@ ASCII = range(128)
 NEWLINE = 0x0A
 WIDE = r"\x80-\xff"
 ANY_WIDE = rf"[{WIDE}]{{1,4}}"
-# Not `^\x00*`: with it, sets of patterns that begin with an option lose lines behind another match.
-LINE_START = r"(?:^|\x00)"
 REST_OF_LINE = r"[^\n]*$"
-LINE_END = r"\r?$"
-# Hyperscan keeps a counter or a copy per repetition; beyond these the exact number is Python's job.
-MOST_COPIES_OF_A_CLASS = 512
-MOST_COPIES_OF_A_GROUP = 16
+# Beyond these, the exact number is Python's job.
+MOST_COPIES = 8
+MOST_CHOICES = 64
+LONGEST_TAIL = 32
+# Among texts with so many characters, others matter more than their length.
+LONG = 6
 # The characters outside ASCII that IGNORECASE takes for an ASCII letter: i, i, s, k.
 FOLDED = "\u0130\u0131\u017f\u212a"
 
@@ -96,13 +98,6 @@ class Superset(NamedTuple):
     summary: str
 
 
-class _Part(NamedTuple):
-    """An expression, and the fewest bytes that it matches."""
-
-    expression: str
-    least: int
-
-
 class _Never(Exception):  # noqa: N818 - it is an answer, not an error
     """What is being written cannot match within a line."""
 
@@ -126,14 +121,13 @@ def _parsed(regex: str) -> tuple[list[Node], int]:
     return list(tree), tree.state.flags
 
 
-def superset(regex: str, encoding: Encoding, *, is_loose: bool = False) -> Superset | None:
+def superset(regex: str, encoding: Encoding) -> Superset | None:
     """
     Write expressions for all lines that a regex can match.
 
     Args:
         regex: In Python's dialect, valid.
         encoding: Of the lines.
-        is_loose: Give up on all bounded repeats, for a pattern that was refused with them.
 
     Returns:
         None if every line is a candidate.
@@ -141,14 +135,16 @@ def superset(regex: str, encoding: Encoding, *, is_loose: bool = False) -> Super
     if not encoding.is_transparent:
         return None
     nodes, flags = _parsed(regex)
-    writer = _Writer(encoding, is_loose=is_loose)
+    writer = _Writer(encoding)
     try:
-        expression = writer.line(nodes, flags)
+        choice = writer.choice(nodes, flags)
     except _Never:
         return Superset((), "nothing")
-    if expression is None:
+    if choice is None:
         return None
-    expressions = (expression, folded(encoding)) if writer.is_folding else (expression,)
+    expressions = [f"(?:{'|'.join(choice.expressions)}){REST_OF_LINE}"]
+    if writer.is_folding:
+        expressions.append(folded(encoding))
     return Superset(tuple(text.encode("ascii") for text in expressions), _summary(regex))
 
 
@@ -262,155 +258,132 @@ class _Class(NamedTuple):
         )
 
 
+class _Item(NamedTuple):
+    """
+    One place of a pattern, or a gap of any length.
+
+    Attributes:
+        expression: For its bytes; empty for a gap.
+        is_literal: One character, perhaps in either case.
+        is_class: One of several characters, all in ASCII.
+        choices: What stands in the gap, if something does.
+    """
+
+    expression: str
+    is_literal: bool = False
+    is_class: bool = False
+    choices: _Choice | None = None
+
+
+class _Choice(NamedTuple):
+    """
+    What every match of a part contains.
+
+    Attributes:
+        rank: How well it tells lines apart.
+        expressions: Of which one is contained.
+    """
+
+    rank: tuple[int, int]
+    expressions: tuple[str, ...]
+
+
+_GAP = _Item("")
+
+
 class _Writer:
     """Writes one pattern."""
 
-    def __init__(self, encoding: Encoding, *, is_loose: bool) -> None:
+    def __init__(self, encoding: Encoding) -> None:
         self._encoding = encoding
-        self._is_loose = is_loose
         self.is_folding = False
 
-    def line(self, nodes: list[Node], flags: int) -> str | None:
-        """Write the whole pattern so that it matches once a line, at its end."""
-        suffix = REST_OF_LINE
-        if nodes and nodes[-1][0] is ops.AT and nodes[-1][1] in _ENDS:
-            suffix = LINE_END
-        part = self._sequence(nodes, flags, is_leading=True)
-        return f"(?:{part.expression}){suffix}" if part.least else None
+    def choice(self, nodes: Iterable[Node], flags: int) -> _Choice | None:
+        """Choose what tells the lines that a sequence matches best from others."""
+        items = [*self._items(nodes, flags)]
+        found = [item.choices for item in items if item.choices is not None]
+        for start, item in enumerate(items):
+            if item.is_literal and not (start and items[start - 1].is_literal):
+                found.append(_from_text(items[start:]))
+            elif item.is_class:
+                # Next to nothing, but better than a look at every line.
+                found.append(_Choice((0, 0), (item.expression,)))
+        return max(found, key=lambda one: one.rank, default=None)
 
-    def _sequence(self, nodes: Sequence[Node], flags: int, *, is_leading: bool) -> _Part:
-        expression, least = "", 0
-        for position, node in enumerate(nodes):
-            if node[0] is ops.AT:
-                expression += self._boundary(nodes, position, flags, is_leading=is_leading)
-                continue
-            part = self._node(node, flags, is_leading=is_leading)
-            expression += part.expression
-            least += part.least
-            is_leading = is_leading and not part.expression
-        return _Part(expression, least)
+    def _items(self, nodes: Iterable[Node], flags: int) -> Iterator[_Item]:
+        for operation, argument in nodes:
+            if operation in _CHARACTERS:
+                yield self._character(operation, argument, flags)
+            elif operation in _REPEATS:
+                yield from self._repeat(argument, flags)
+            elif operation is ops.SUBPATTERN:
+                _, added, removed, inner = argument
+                yield from self._items(inner, (flags | added) & ~removed)
+            elif operation is ops.ATOMIC_GROUP:
+                yield from self._items(argument, flags)
+            elif operation is ops.BRANCH:
+                yield self._branches(argument[1], flags)
+            elif operation is ops.GROUPREF_EXISTS:
+                _, yes, no = argument
+                yield self._branches((yes, no or ()), flags)
+            elif operation is ops.GROUPREF:
+                yield _GAP
+            # Anchors, boundaries and assertions take no room, and stay unread.
 
-    def _boundary(
-        self, nodes: Sequence[Node], position: int, flags: int, *, is_leading: bool
-    ) -> str:
-        kind = nodes[position][1]
-        if kind in _STARTS:
-            return LINE_START if is_leading else ""
-        if kind is ops.AT_BOUNDARY and (
-            self._is_word_edge(nodes[position + 1 :], flags, 0)
-            or self._is_word_edge(nodes[:position], flags, -1)
-        ):
-            return r"\b"
-        return ""
-
-    def _is_word_edge(self, nodes: Sequence[Node], flags: int, side: int) -> bool:
-        """
-        Whether a sequence surely begins (side 0) or ends (side -1) with an ASCII word character.
-
-        Next to one, the boundaries that Hyperscan sees include those that Python sees: they differ
-        only in taking letters outside ASCII for no word.
-        """
-        if not nodes:
-            return False
-        operation, argument = nodes[side]
-        if operation in _CHARACTERS:
-            accepted = self._class(operation, argument, flags)
-            return bool(accepted.narrow) and accepted.is_word
-        if operation is ops.SUBPATTERN:
-            _, added, removed, inner = argument
-            return self._is_word_edge(inner, (flags | added) & ~removed, side)
-        if operation in _REPEATS:
-            return argument[0] > 0 and self._is_word_edge(argument[2], flags, side)
-        return False
-
-    def _node(self, node: Node, flags: int, *, is_leading: bool) -> _Part:  # noqa: PLR0911 - one a kind
-        operation, argument = node
-        if operation in _CHARACTERS:
-            return self._character(operation, argument, flags)
-        if operation in _REPEATS:
-            return self._repeat(argument, flags, is_leading=is_leading)
-        if operation is ops.SUBPATTERN:
-            _, added, removed, inner = argument
-            return self._group(inner, (flags | added) & ~removed, is_leading=is_leading)
-        if operation is ops.ATOMIC_GROUP:
-            return self._group(argument, flags, is_leading=is_leading)
-        if operation is ops.BRANCH:
-            return self._branches(argument[1], flags, is_leading=is_leading)
-        if operation is ops.GROUPREF_EXISTS:
-            _, yes, no = argument
-            return self._branches((yes, no or ()), flags, is_leading=is_leading)
-        if operation is ops.GROUPREF:
-            return _Part(r"[^\n]*", 0)
-        # ASSERT, ASSERT_NOT and FAILURE: what they look at stays unread.
-        return _Part("", 0)
-
-    def _group(self, nodes: Sequence[Node], flags: int, *, is_leading: bool) -> _Part:
-        part = self._sequence(nodes, flags, is_leading=is_leading)
-        return _Part(f"(?:{part.expression})", part.least) if part.expression else part
-
-    def _branches(
-        self, branches: Iterable[Sequence[Node]], flags: int, *, is_leading: bool
-    ) -> _Part:
-        parts = []
+    def _branches(self, branches: Iterable[Sequence[Node]], flags: int) -> _Item:
+        choices = []
         for branch in branches:
             try:
-                parts.append(self._sequence(branch, flags, is_leading=is_leading))
+                choices.append(self.choice(branch, flags))
             except _Never:
                 continue
-        if not parts:
+        if not choices:
             raise _Never
-        if not any(part.expression for part in parts):
-            return _Part("", 0)
-        expressions = dict.fromkeys(part.expression for part in parts)
-        return _Part(f"(?:{'|'.join(expressions)})", min(part.least for part in parts))
+        known = [choice for choice in choices if choice is not None]
+        expressions = tuple(dict.fromkeys(text for one in known for text in one.expressions))
+        if len(known) < len(choices) or len(expressions) > MOST_CHOICES:
+            return _GAP
+        return _Item("", choices=_Choice(min(one.rank for one in known), expressions))
 
-    def _repeat(self, argument: Argument, flags: int, *, is_leading: bool) -> _Part:
+    def _repeat(self, argument: Argument, flags: int) -> Iterator[_Item]:
         low, high, inner = argument
+        nodes = list(inner)
         try:
-            nodes = list(inner)
-            if len(nodes) == 1 and nodes[0][0] in _CHARACTERS:
-                operation, character = nodes[0]
-                accepted = self._class(operation, character, flags)
-                if accepted.is_wide or len(accepted.narrow) != 1:
-                    return self._repeated_class(accepted, low, high)
-            # A start of line inside a repeat holds in its first turn only.
-            part = self._group(nodes, flags, is_leading=is_leading and (low, high) == (1, 1))
+            items = [*self._items(nodes, flags)]
         except _Never:
-            if low == 0:
-                return _Part("", 0)
-            raise
-        if not part.expression:
-            return part
-        low, count = self._count(low, high, MOST_COPIES_OF_A_GROUP)
-        return _Part(f"(?:{part.expression}){count}", part.least * low)
+            if low:
+                raise
+            yield _GAP
+            return
+        if len(items) == 1 and items[0].expression:
+            (item,) = items
+            if low == high <= MOST_COPIES:
+                yield from items * low
+            elif high <= MOST_COPIES:
+                yield from items * low
+                yield _Item(f"(?:{item.expression}){{0,{high - low}}}")
+            else:
+                yield from items * min(low, MOST_COPIES)
+                yield _GAP
+            return
+        if low:
+            yield from items
+        if (low, high) != (1, 1):
+            yield _GAP
 
-    def _repeated_class(self, accepted: _Class, low: int, high: int) -> _Part:
-        if not accepted.narrow and not accepted.is_wide:
-            raise _Never
-        if accepted.is_wide and high is not ops.MAXREPEAT:
-            high *= 4
-        low, count = self._count(low, high, MOST_COPIES_OF_A_CLASS)
-        members = accepted.members + (WIDE if accepted.is_wide else "")
-        return _Part(f"[{members}]{count}", low)
-
-    def _count(self, low: int, high: int, most: int) -> tuple[int, str]:
-        low = min(low, 1 if self._is_loose else most)
-        if high is ops.MAXREPEAT or high > most or (self._is_loose and high > 1):
-            return low, {0: "*", 1: "+"}.get(low, f"{{{low},}}")
-        return low, f"{{{low},{high}}}"
-
-    def _character(self, operation: object, argument: Argument, flags: int) -> _Part:
+    def _character(self, operation: object, argument: Argument, flags: int) -> _Item:
         is_caseless = bool(flags & re.IGNORECASE)
         if operation is ops.LITERAL and not is_caseless and argument != NEWLINE:
-            return _Part(spelled(chr(argument), self._encoding), 1)
+            expression = spelled(chr(argument), self._encoding)
+            return _Item(expression, is_literal=expression != ANY_WIDE)
         accepted = self._class(operation, argument, flags)
-        if not accepted.is_wide:
-            if not accepted.narrow:
-                raise _Never
-            return _Part(f"[{accepted.members}]", 1)
+        if accepted.is_wide:
+            members = f"[{accepted.members}]|" if accepted.narrow else ""
+            return _Item(f"(?:{members}{ANY_WIDE})")
         if not accepted.narrow:
-            return _Part(ANY_WIDE, 1)
-        return _Part(f"(?:[{accepted.members}]|{ANY_WIDE})", 1)
+            raise _Never
+        is_literal = operation is ops.LITERAL
+        return _Item(f"[{accepted.members}]", is_literal=is_literal, is_class=not is_literal)
 
     def _class(self, operation: object, argument: Argument, flags: int) -> _Class:
         """Ask Python which characters a place accepts."""
@@ -443,3 +416,12 @@ class _Writer:
             # another length would break every literal that Hyperscan looks for.
             self.is_folding = True
         return _Class(narrow, is_wide=is_wide)
+
+
+def _from_text(items: Sequence[_Item]) -> _Choice:
+    """Write what begins with a text and goes on as far as its length is bounded."""
+    run = next((at for at, item in enumerate(items) if not item.is_literal), len(items))
+    bounded = next((at for at, item in enumerate(items) if not item.expression), len(items))
+    kept = items[: min(bounded, run + LONGEST_TAIL)]
+    texts = sum(item.is_literal for item in kept)
+    return _Choice((min(run, LONG), texts), ("".join(item.expression for item in kept),))

@@ -8,7 +8,8 @@ work, so such expressions stand apart.
 
 Traps: a set of 2 to 30 expressions is scanned at half the speed of 100, so small sets are filled
 up; a callback that returns anything true ends the scan with an exception; the databases of one
-Scanner must not be used by two threads at once.
+Scanner must not be used by two threads at once; what ends where the scanned bytes end may be
+overlooked (by a database of one short text), so the last line is scanned with more behind it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ PADDING = tuple(
     ).encode()
     for number in range(90)
 )
+# Put behind the last line; and what is copied for it rather than scanned twice, in bytes.
+GUARD = b"\n\n"
+COPIED = 4096
 
 
 class Refused(Exception):  # noqa: N818 - what Hyperscan did, as the caller reads it
@@ -115,21 +119,31 @@ class Scanner:
             counted from where the part begins.
         """
         start, stop = span or (0, len(data))
-        part = data if stop - start == len(data) else memoryview(data)[start:stop]
         hits: list[int] = []
         append = hits.append
+        ahead = 0
 
         def on_match(index: int, _start: int, end: int, _flags: int, _context: object) -> bool:
-            append(end << shift | index)
+            append(ahead + end << shift | index)
             return len(hits) > most
 
-        try:
+        def scan(part: bytes | memoryview) -> None:
             for database, byte in self._databases:
                 if not byte or data.find(byte, start, stop) >= 0:
                     database.scan(part, match_event_handler=on_match)  # type: ignore[type-var]
+
+        last = start
+        is_long = stop - start > COPIED
+        try:
+            if is_long:
+                last = data.rfind(b"\n", start, stop - 1) + 1 or start
+                scan(data if stop - start == len(data) else memoryview(data)[start:stop])
+                ahead = last - start
+            scan(data[last:stop] + GUARD)
         except hyperscan.ScanTerminated:
             return None
-        return hits
+        # What was not overlooked in the last line was found twice.
+        return [*dict.fromkeys(hits)] if is_long else hits
 
 
 def _layout(

@@ -279,9 +279,9 @@ class Prefilters:
         self._delimiter = source.delimiter
         self._encoding = Encoding(source.encoding)
 
-    def selector(self, selector: Selector, *, is_loose: bool = False) -> Superset | None:
+    def selector(self, selector: Selector) -> Superset | None:
         """Write expressions for all lines that any of the alternatives may match, or give None."""
-        parts = [self._alternative(alternative, is_loose=is_loose) for alternative in selector]
+        parts = [self._alternative(alternative) for alternative in selector]
         expressions: dict[bytes, None] = {}
         for part in parts:
             if part is None:
@@ -290,16 +290,16 @@ class Prefilters:
         summaries = dict.fromkeys(part.summary for part in parts if part)
         return Superset(tuple(expressions), " or ".join(summaries))
 
-    def _alternative(self, alternative: Alternative, *, is_loose: bool) -> Superset | None:
+    def _alternative(self, alternative: Alternative) -> Superset | None:
         if isinstance(alternative, Pattern):
-            return superset(alternative.regex, self._encoding, is_loose=is_loose)
+            return superset(alternative.regex, self._encoding)
         if not self._encoding.is_transparent:
             return None
         supersets = []
         filters = []
         for condition in alternative.conditions:
             if condition.field == WHOLE_LINE and condition.operator == "regex":
-                found = superset(str(condition.operand), self._encoding, is_loose=is_loose)
+                found = superset(str(condition.operand), self._encoding)
                 if found is not None:
                     supersets.append(found)
             elif (one := self._condition(condition)) is not None:

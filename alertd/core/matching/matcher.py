@@ -74,22 +74,15 @@ class Matcher:
 
     def _compile(self, database: bytes | None) -> None:
         refused: frozenset[bytes] = frozenset()
-        loose: set[int] = set()
         while True:
-            plan = Plan(self.source, self.rules, refused, loose)
+            plan = Plan(self.source, self.rules, refused)
             expressions = [*plan.expressions, *([ODD_QUOTES] if self.is_multiline else [])]
             try:
                 self._scanner = Scanner(expressions, database, needs=plan.needs)
                 break
             except Refused as refusal:
-                # First without bounded repeats; what is refused even so is tested on every line.
+                # What is refused is tested on every line.
                 refused |= refusal.expressions
-                loose |= {
-                    number
-                    for expression, numbers in zip(plan.expressions, plan.rules_of, strict=True)
-                    if expression in refused
-                    for number in numbers
-                }
         self._plan = plan
         self.lane = Lane(self.source, self.rules, plan.always)
         self.always = [number for number in plan.always if number not in self.lane.rules]

@@ -48,16 +48,14 @@ class Plan:
         needs: A byte without which an expression cannot match, by the expression's number.
     """
 
-    def __init__(
-        self, source: Source, rules: Sequence[Rule], refused: frozenset[bytes], loose: set[int]
-    ) -> None:
+    def __init__(self, source: Source, rules: Sequence[Rule], refused: frozenset[bytes]) -> None:
         prefilters = Prefilters(source, is_large=len(rules) > MANY)
         found: dict[bytes, list[int]] = {}
         self.always: list[int] = []
         self.summaries: list[str | None] = []
         self._reasons: dict[int, str] = {}
         for number, rule in enumerate(rules):
-            superset = prefilters.selector(rule.match, is_loose=number in loose)
+            superset = prefilters.selector(rule.match)
             if superset is None or refused.intersection(superset.expressions):
                 self.always.append(number)
                 self.summaries.append(None)
