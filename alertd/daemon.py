@@ -106,6 +106,7 @@ class Daemon:
         self._handle_signals()
         async with AsyncExitStack() as stack:
             parts = self._parts = await self._assemble(stack)
+            await self._listen(stack)
             async with asyncio.TaskGroup() as tasks:
                 watch = tasks.create_task(parts.watch.run())
                 others = [
@@ -187,15 +188,18 @@ class Daemon:
             # Before anything else is written: from then on nobody can tell that it was lost.
             await health.say(is_urgent=True)
         await watch.rewrite([name for name in loaded.shards if name not in pipeline.rules])
+        # What is there now stays: the collector need not look at it again and again.
+        gc.freeze()
+        return _Parts(state, tailer, watch, delivery, health)
+
+    async def _listen(self, stack: AsyncExitStack) -> None:
+        """Answer ``alertd status`` and its like from now on."""
         control = ControlServer(
-            settings.state.directory,
+            self._settings.state.directory,
             {"status": self._status, "reload": self._reload, "outbox": self._outbox},
         )
         await control.start()
         stack.push_async_callback(control.close)
-        # What is there now stays: the collector need not look at it again and again.
-        gc.freeze()
-        return _Parts(state, tailer, watch, delivery, health)
 
     @property
     def _cache(self) -> Path:
@@ -303,7 +307,7 @@ class Daemon:
         return list(settings.warnings)
 
     async def _status(self) -> dict[str, object]:
-        """Describe what the daemon is doing; see ``alertd.status`` for people."""
+        """Describe what the daemon is doing; ``alertd.cli.status`` tells it to people."""
         pipeline = self._parts.watch.pipeline
         keys, evictions = pipeline.engine.keys(), pipeline.engine.evictions()
         files: dict[str, list[dict[str, object]]] = {

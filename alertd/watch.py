@@ -250,8 +250,15 @@ class Watch:
             self._sources_of = {}
             for other in self._tailer.files():
                 self._sources_of.setdefault(other.id, []).append(other.source)
+            self._forget_files()
             holders = self._sources_of.setdefault(file.id, [file.source])
         return holders
+
+    def _forget_files(self) -> None:
+        """Forget what is known of files that are no more: rotation makes new ones for ever."""
+        followed = {(file.source, file.id) for file in self._tailer.files()}
+        self._dense &= followed
+        self._last_turn = {file: turn for file, turn in self._last_turn.items() if file in followed}
 
     def _note_uncommitted(self) -> None:
         if self._commit_due is None:
