@@ -54,6 +54,7 @@ FAILURES = 5
 FAILURE_SECONDS = 60.0
 FIRST_PAUSE_SECONDS = 0.1
 STATUS_SECONDS = 10.0
+RELOAD_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -249,12 +250,13 @@ class Daemon:
         return f"watching {len(files)} files, {behind} behind; {len(self._settings.rules)} rules"
 
     async def _reload_when_asked(self) -> None:
-        """Do what SIGHUP asks for; many of them while one is at work are one more."""
+        """Do what SIGHUP asks for; many of them within a second are one more."""
         while True:
             await self._reload_asked.wait()
             self._reload_asked.clear()
             with suppress(ControlError):
                 await self._reload()
+            await asyncio.sleep(RELOAD_SECONDS)
 
     async def _reload(self) -> dict[str, object]:
         """

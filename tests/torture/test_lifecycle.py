@@ -117,20 +117,22 @@ def test_p4_a_second_sigterm_ends_it_at_once(daemon: Alertd, tmp_path: Path) -> 
 
 
 def test_p5_a_thousand_hang_ups_are_few_reloads(daemon: Alertd, tmp_path: Path) -> None:
-    """Those that come while one is at work are one more; no line is lost or told twice."""
+    """Those that come within a second are one more; no line is lost or told twice."""
     log = tmp_path / "logs" / "app.log"
     daemon.start()
+    started = time.monotonic()
     for number in range(1_000):
         daemon.hang_up()
         if number % 100 == 0:
             append(log, f"ERROR {number}")
     settled(daemon, log, 10)
+    seconds = time.monotonic() - started
     descriptors = len(os.listdir(f"/proc/{daemon.pid}/fd"))  # noqa: PTH208
     reloads = daemon.log.count("reloaded")
     daemon.hang_up()
     daemon.wait_until("reloaded", lambda _: daemon.log.count("reloaded") > reloads)
 
-    assert 1 <= reloads < 200
+    assert 1 <= reloads <= 2 + seconds
     assert len(os.listdir(f"/proc/{daemon.pid}/fd")) <= descriptors + 3  # noqa: PTH208
 
 

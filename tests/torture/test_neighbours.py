@@ -143,7 +143,7 @@ def test_t6_a_backlog_is_judged_by_the_time_of_its_events() -> None:
     assert [START + 40] == alerts([0, 10, 20, 30, 40])
 
 
-def test_f2_a_million_keys_take_no_more_than_the_worst_case() -> None:
+def test_f2_a_flood_of_keys_takes_no_more_than_the_worst_case() -> None:
     """At `max_keys` the oldest goes and is counted; the rest of memory stays as it was."""
     keys = 100
     space = Keyspace(rule(group_by=("k",), max_keys=keys, more_than=3, within=1e9))
