@@ -239,11 +239,6 @@ class _Class(NamedTuple):
     is_wide: bool
 
     @property
-    def is_word(self) -> bool:
-        """Whether only ASCII word characters are accepted."""
-        return not self.is_wide and all(chr(c).isalnum() or chr(c) == "_" for c in self.narrow)
-
-    @property
     def members(self) -> str:
         """The accepted bytes as they stand between brackets."""
         ranges: list[list[int]] = []
@@ -368,8 +363,7 @@ class _Writer:
             return
         if low:
             yield from items
-        if (low, high) != (1, 1):
-            yield _GAP
+        yield _GAP
 
     def _character(self, operation: object, argument: Argument, flags: int) -> _Item:
         is_caseless = bool(flags & re.IGNORECASE)

@@ -261,7 +261,7 @@ class JsonRecord(Record):
         # As nearly always: all the rest is left out.
         if value.__class__ is str and value.isascii():
             return value
-        return self._text(self._path(name))
+        return self._field(name)
 
     def number(self, name: str) -> float | None:
         """Give a field as a number; strings that hold one are numbers, too."""

@@ -1221,3 +1221,32 @@ def test_the_matched_part_is_shown(
     start, end = matcher.highlight("fatal", line)
 
     assert part == line[start:end]
+
+
+@pytest.mark.parametrize(
+    ("demand", "value"),
+    [
+        (("regex", "(?i)fatal"), "FATAL"),
+        (("regex", "(?i)fatal"), '"fa"tal'),
+        (("contains", "at\nal"), '"fat\nal"'),
+        ("", ""),
+    ],
+)
+def test_a_csv_field_is_found_however_it_is_written(demand: object, value: str) -> None:
+    """In either case, with a quote in the middle, on two lines, or without any text."""
+    content = f"level,n\ninfo,1\n{value},2\n".encode()
+    of = source("csv", timestamp="none")
+
+    found = matches(content, of, [looking_for({"level": demand})])
+
+    assert [f"{value},2"] == [one.line for one in found]
+
+
+def test_a_stray_quote_hides_no_number() -> None:
+    """Where quotes make one row of several lines, each line is tested."""
+    content = b'n,a\n7,"x\n8,y"\n9,z\n'
+    of = source("csv", timestamp="none", multiline=False)
+
+    found = matches(content, of, [looking_for({"n": ("at_least", 7.0)})])
+
+    assert ['7,"x', '8,y"', "9,z"] == [one.line for one in found]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
@@ -540,6 +541,34 @@ def test_memory_of_a_reader_is_bounded() -> None:
     for lane in reader._lanes:
         assert max(len(lane._hours), len(lane._pairs), len(lane._tails)) <= 2049
         assert all(len(hours) <= 2049 for hours in lane._hours.values())
+
+
+def test_memory_of_what_is_known_by_heart_is_bounded() -> None:
+    """More minutes, and more zones, than are remembered do no harm."""
+    reader = TimestampReader(timezone=UTC)
+    for hour in range(2100):
+        expected = Stamp(unix(1980, 1, 1) + hour * HOUR, None)
+        line = f"{datetime.fromtimestamp(expected.time, UTC):%Y-%m-%d %H:%M:%S}] x"
+
+        assert [expected] * 2 == [reader.find(line, REFERENCE) for _ in range(2)]
+    for zone, colon in itertools.product(range(-800, 800), ("", ":")):
+        value = f"1980-01-01T12:00:00{'-' if zone < 0 else '+'}{abs(zone) // 60:02}{colon}"
+        value += f"{abs(zone) % 60:02}"
+        expected = Stamp(unix(1980, 1, 1, 12) - zone * 60.0, None)
+
+        assert [expected] * 2 == [reader.read(value, REFERENCE) for _ in range(2)]
+
+
+@pytest.mark.parametrize("fraction", ["", ".250"])
+def test_what_is_known_by_heart_holds_where_it_was_learned(fraction: str) -> None:
+    """Another minute, and another year for dates that do not name theirs, are read afresh."""
+    reader = TimestampReader(timezone=UTC)
+    for minute, year in [(0, 2026), (0, 2026), (1, 2026), (1, 2026), (0, 2020), (1, 2026)]:
+        line = f"Nov 24 10:0{minute}:05{fraction} x"
+
+        stamp = reader.find(line, unix(year, 11, 25))
+
+        assert Stamp(unix(year, 11, 24, 10, minute, 5) + float(fraction or 0), None) == stamp
 
 
 @pytest.mark.parametrize(

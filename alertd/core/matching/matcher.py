@@ -176,7 +176,7 @@ class Matcher:
                 return None if value is None else read(value, reference)
 
             return in_field
-        if self.source.format in {"plain", "csv"}:
+        if self.source.format == "plain":
             # A line's time can be anywhere in it.
             return lambda line, reference: find(line.text, reference)
 
