@@ -1235,7 +1235,7 @@ def test_the_matched_part_is_shown(
 def test_a_csv_field_is_found_however_it_is_written(demand: object, value: str) -> None:
     """In either case, with a quote in the middle, on two lines, or without any text."""
     content = f"level,n\ninfo,1\n{value},2\n".encode()
-    of = source("csv", timestamp="none")
+    of = source("csv", timestamp="none", multiline=True)
 
     found = matches(content, of, [looking_for({"level": demand})])
 
