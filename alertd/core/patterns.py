@@ -6,7 +6,7 @@ it points at.  So what is made here may match too much, but never too little: a 
 pointed at is lost.  User patterns are never passed through, because the dialects differ in silence
 (``{,3}``, ``[[:alpha:]]``, ``\Z``, ``\s``, Unicode); they are parsed by Python's own parser, and of
 what every match must contain, the most telling text is looked for, with what follows it as far as
-that is bounded.
+that is bounded or ends at the next blank.
 
 How text and bytes correspond: an ASCII character is its own byte, any other character is one to
 four bytes from ``\x80`` up, and so is what stands for undecodable bytes (U+FFFD).  The text of a
@@ -14,7 +14,8 @@ line has no newline; it lacks leading NULs and one trailing carriage return that
 
 Trap: Hyperscan as packaged (Vectorscan 5.4.12) loses lines where an expression has anchors, repeats
 or choices before its text, or unbounded repeats behind it: one in fifteen random sets of patterns
-did.  So an expression begins with a text, and nothing in it is unbounded but the rest of the line.
+did.  So an expression begins with a text, and nothing in it is unbounded but the rest of the line
+and runs of characters without blanks.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ Node: TypeAlias = tuple[object, Argument]
 
 ASCII = range(128)
 NEWLINE = 0x0A
+BLANK = 0x20
 WIDE = r"\x80-\xff"
 ANY_WIDE = rf"[{WIDE}]{{1,4}}"
 REST_OF_LINE = r"[^\n]*$"
@@ -359,11 +361,21 @@ class _Writer:
                 yield _Item(f"(?:{item.expression}){{0,{high - low}}}")
             else:
                 yield from items * min(low, MOST_COPIES)
-                yield _GAP
+                yield self._unbounded(nodes[0], flags)
             return
         if low:
             yield from items
         yield _GAP
+
+    def _unbounded(self, node: Node, flags: int) -> _Item:
+        """Write a run of characters that ends at the next blank, if that is what it is."""
+        operation, argument = node
+        if operation not in _CHARACTERS:
+            return _GAP
+        accepted = self._class(operation, argument, flags)
+        if BLANK in accepted.narrow:
+            return _GAP
+        return _Item(f"[{accepted.members}{WIDE if accepted.is_wide else ''}]*")
 
     def _character(self, operation: object, argument: Argument, flags: int) -> _Item:
         is_caseless = bool(flags & re.IGNORECASE)
@@ -413,7 +425,7 @@ class _Writer:
 
 
 def _from_text(items: Sequence[_Item]) -> _Choice:
-    """Write what begins with a text and goes on as far as its length is bounded."""
+    """Write what begins with a text and goes on as far as no gap follows."""
     run = next((at for at, item in enumerate(items) if not item.is_literal), len(items))
     bounded = next((at for at, item in enumerate(items) if not item.expression), len(items))
     kept = items[: min(bounded, run + LONGEST_TAIL)]

@@ -47,6 +47,8 @@ def finds(regex: str, text: str, encoding: str = "utf-8") -> bool:
         ("(?>a+)b", ["aab"], ["aac"]),
         ("a++b", ["aab"], ["aac"]),
         ("a*+b", ["b", "aab"], ["c"]),
+        (r"x(?:(?=.)a)+b", ["xaab"], ["xb"]),
+        (r"user \S+ failed", ["user é1 failed"], ["user  failed"]),
         ("a?+b", ["b", "ab"], ["c"]),
         ("x{2,3}+y", ["xxy"], ["xy"]),
         ("(<)?x(?(1)>|!)", ["<x>", "x!"], ["x"]),
@@ -161,6 +163,7 @@ def test_every_construct_finds_what_python_finds(
         (r"[cd]: \d{2,4}x", "c: 1x"),
         ("(?:cat|dog)s?", "a horse"),
         ("ab{3}", "abb"),
+        (r"of user \d+ failed$", "of user 7 served"),
     ],
 )
 def test_a_line_without_a_match_is_seldom_a_candidate(regex: str, text: str) -> None:
