@@ -38,7 +38,7 @@ from alertd.matchers import compile_matchers, watched
 from alertd.smtp import notifier
 from alertd.state import State, StateError
 from alertd.tail import Own, StoredFile, Tailer
-from alertd.watch import Watch
+from alertd.watch import IDLE_SECONDS, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -94,6 +94,9 @@ class Daemon:
         self._is_running = False
         self._started_at = time.time()
         self._host = socket.gethostname()
+        self._report_seconds = min(
+            STATUS_SECONDS, systemd.watchdog_interval(environ) or STATUS_SECONDS
+        )
 
     async def run(self) -> None:
         """
@@ -173,6 +176,7 @@ class Daemon:
             {source.name: source for source in sources},
             on_alerts=delivery.wake,
             on_trouble=self._note_trouble,
+            idle_seconds=min(IDLE_SECONDS, self._report_seconds / 2),
         )
         health = Health(
             Complaints(loaded.complaints),
@@ -231,14 +235,13 @@ class Daemon:
         A watch whose turns do not end, or a delivery that outlasts its own deadlines, is not alive,
         whatever the others do.
         """
-        pause = min(STATUS_SECONDS, systemd.watchdog_interval(self._environ) or STATUS_SECONDS)
         turns = -1
         while True:
             if self._parts.watch.turns != turns and not self._parts.delivery.is_stuck:
                 turns = self._parts.watch.turns
                 systemd.watchdog()
             systemd.status(self._trouble or self._summary())
-            await asyncio.sleep(pause)
+            await asyncio.sleep(self._report_seconds)
 
     def _note_trouble(self, trouble: str | None) -> None:
         self._trouble = trouble

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from alertd.state import State
     from alertd.tail import FollowedFile, Problem, Tailer
 
-LOOK_SECONDS: Final = 1.0
+LOOK_SECONDS: Final = 2.0
 _CLOSELY_SECONDS: Final = 10.0
 """Between looks at every file, of which there may be ten thousand."""
 EMPTY_GRACE: Final = 300.0

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from alertd.tail import FollowedFile, Tailer
 
 COMMIT_SECONDS = 0.25
-IDLE_SECONDS = 1.0
-"""A turn ends at least this often, so that the watchdog sees that turns end."""
+IDLE_SECONDS = 5.0
+"""A turn ends at least this often, so that whoever looks sees that turns end."""
 
 LOOK_SECONDS = 0.02
 """A look at which files are behind serves for so long, if that many have turns to take."""
@@ -76,6 +76,7 @@ class Watch:
         on_alerts: Called after alerts were committed.
         on_trouble: Called with a reason while the state cannot be written, with ``None`` after.
         clock: Unix seconds.
+        idle_seconds: After so long a turn ends even if there is nothing to do.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Watch:
         on_alerts: Callable[[], None],
         on_trouble: Callable[[str | None], None],
         clock: Callable[[], float] = time.time,
+        idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self.pipeline = pipeline
         self.turns = 0
@@ -98,6 +100,7 @@ class Watch:
         self._on_alerts = on_alerts
         self._on_trouble = on_trouble
         self._clock = clock
+        self._idle_seconds = idle_seconds
         self._turn_lock = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._commit_due: float | None = None
@@ -229,7 +232,7 @@ class Watch:
     async def _rest(self) -> None:
         """Wait until there may be something to do."""
         now = self._clock()
-        waits = [IDLE_SECONDS]
+        waits = [self._idle_seconds]
         if self._commit_due is not None:
             waits.append(self._commit_due - time.monotonic())
         deadline = self.pipeline.deadline()

@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 STEP_MS: Final = 6
 """How often watchfiles looks for changes: it reports them after one to two of these."""
 
-IDLE_STEP_MS: Final = 20
+IDLE_STEP_MS: Final = 25
 """The same when nothing has changed for a while: each look costs 60 µs, and that adds up."""
 
 _ACTIVE: Final = 5.0
