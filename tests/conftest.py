@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+from living import Mailbox, mailbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 # How long one example takes says more about what else the machine does than about the code.
 settings.register_profile("alertd", deadline=None)
@@ -33,3 +39,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if os.environ.get("CI"):
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
+
+
+@pytest.fixture
+def box() -> Iterator[Mailbox]:
+    """A mail server that takes everything."""
+    with mailbox() as box:
+        yield box
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    """A directory for logs."""
+    directory = tmp_path / "logs"
+    directory.mkdir()
+    return directory

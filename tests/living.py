@@ -35,6 +35,21 @@ WITHIN = 20.0
 """Seconds after which a test gives up waiting."""
 
 
+EACH_ERROR = """
+[source.app]
+paths = ["{logs}/*.log"]
+start_at = "beginning"
+timestamp = "none"
+
+[rule.error]
+match = 'ERROR (?P<number>\\d+)'
+group_by = "number"
+more_than = 0
+within = "1s"
+"""
+"""Settings under which every error raises an alert of its own; ``logs`` is to be filled in."""
+
+
 class _AnyPort(Controller):
     """A server on a port that the kernel chooses, which aiosmtpd's own cannot know."""
 

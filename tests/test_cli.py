@@ -9,13 +9,12 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from living import Mailbox, mailbox, text_of
+from living import Mailbox, text_of
 
 from alertd import __version__
 from alertd.cli import main
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 COMMANDS = (
@@ -89,13 +88,6 @@ def directory(tmp_path: Path) -> Path:
     (tmp_path / "app.csv").write_text(CSV)
     (tmp_path / "auth.log").write_text(f"{AUTH}\n")
     return tmp_path
-
-
-@pytest.fixture
-def box() -> Iterator[Mailbox]:
-    """A mail server that takes everything."""
-    with mailbox() as box:
-        yield box
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING
 
 import pytest
-from living import Mailbox, alertd, append, mailbox, text_of
+from living import Mailbox, alertd, append, text_of
 from notices import notice as some_notice
 from smtpx import ScriptedServer, reply
 
@@ -388,21 +388,6 @@ within = "1s"
 cooldown = "0s"
 recipients = ["{told}"]
 """
-
-
-@pytest.fixture
-def box() -> Iterator[Mailbox]:
-    """A mail server that takes everything."""
-    with mailbox() as box:
-        yield box
-
-
-@pytest.fixture
-def logs(tmp_path: Path) -> Path:
-    """A directory for logs."""
-    directory = tmp_path / "logs"
-    directory.mkdir()
-    return directory
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
-from living import Alertd, Mailbox, alertd, append, mailbox, text_of
+from living import Alertd, Mailbox, alertd, append, text_of
 
 from alertd.control import ControlError
 
@@ -32,21 +32,6 @@ within = "1m"
 recipients = ["mobile-team@example.com"]
 description = "Look at the last release first."
 """
-
-
-@pytest.fixture
-def box() -> Iterator[Mailbox]:
-    """A mail server that takes everything."""
-    with mailbox() as box:
-        yield box
-
-
-@pytest.fixture
-def logs(tmp_path: Path) -> Path:
-    """A directory for logs."""
-    directory = tmp_path / "logs"
-    directory.mkdir()
-    return directory
 
 
 @pytest.fixture

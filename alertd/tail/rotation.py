@@ -69,14 +69,6 @@ def oldest_first(files: Sequence[tuple[str, int, T]]) -> list[T]:
     ]
 
 
-def is_newer(name: str, mtime_ns: int, other: str, other_mtime_ns: int) -> bool:
-    """Tell whether one rotation was begun after another one."""
-    mine, theirs = _number(name), _number(other)
-    if mine is not None and theirs is not None:
-        return mine < theirs
-    return (mtime_ns, name) > (other_mtime_ns, other)
-
-
 def _number(name: str) -> int | None:
     found = _NUMBER.search(uncompressed(name))
     return int(found[1]) if found else None

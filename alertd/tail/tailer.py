@@ -116,7 +116,6 @@ class Tailer:
         self._scanning = asyncio.Lock()
         self._readable = asyncio.Event()
         self._hints = Hints(self._hint)
-        self._expired_at = monotonic()
 
     # -- for the daemon
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from living import Alertd, Mailbox, alertd, append, mailbox, text_of
+from living import Alertd, Mailbox, alertd, append, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,13 +27,6 @@ more_than = 0
 within = "1m"
 cooldown = "15m"
 """
-
-
-@pytest.fixture
-def box() -> Iterator[Mailbox]:
-    """A mail server that takes everything."""
-    with mailbox() as box:
-        yield box
 
 
 @pytest.fixture

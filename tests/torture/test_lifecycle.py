@@ -9,31 +9,11 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from living import WITHIN, Alertd, Mailbox, alertd, append, mailbox
+from living import EACH_ERROR, WITHIN, Alertd, Mailbox, alertd, append
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-RULES = """
-[source.app]
-paths = ["{logs}/*.log"]
-start_at = "beginning"
-timestamp = "none"
-
-[rule.error]
-match = 'ERROR (?P<number>\\d+)'
-group_by = "number"
-more_than = 0
-within = "1s"
-"""
-
-
-@pytest.fixture
-def box() -> Iterator[Mailbox]:
-    """A mail server that takes everything."""
-    with mailbox() as box:
-        yield box
 
 
 @pytest.fixture
@@ -42,7 +22,7 @@ def daemon(tmp_path: Path, box: Mailbox) -> Iterator[Alertd]:
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "app.log").touch()
     with alertd(
-        tmp_path, RULES.format(logs=tmp_path / "logs"), box.port, "max_per_hour = 20"
+        tmp_path, EACH_ERROR.format(logs=tmp_path / "logs"), box.port, "max_per_hour = 20"
     ) as daemon:
         yield daemon
 

@@ -11,7 +11,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING
 
 import pytest
-from living import Alertd, Mailbox, alertd, append, mailbox, text_of
+from living import EACH_ERROR, Alertd, Mailbox, alertd, append, text_of
 
 from alertd.core.rules import Source
 from alertd.tail import Tailer
@@ -19,26 +19,6 @@ from alertd.tail import Tailer
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-RULES = """
-[source.app]
-paths = ["{logs}/*.log"]
-start_at = "beginning"
-timestamp = "none"
-
-[rule.error]
-match = 'ERROR (?P<number>\\d+)'
-group_by = "number"
-more_than = 0
-within = "1s"
-"""
-
-
-@pytest.fixture
-def box() -> Iterator[Mailbox]:
-    """A mail server that takes everything."""
-    with mailbox() as box:
-        yield box
 
 
 @pytest.fixture
@@ -53,7 +33,7 @@ def log(tmp_path: Path) -> Path:
 @pytest.fixture
 def daemon(tmp_path: Path, log: Path, box: Mailbox) -> Iterator[Alertd]:
     """A daemon that tells every error once."""
-    with alertd(tmp_path, RULES.format(logs=log.parent), box.port) as daemon:
+    with alertd(tmp_path, EACH_ERROR.format(logs=log.parent), box.port) as daemon:
         yield daemon
 
 
