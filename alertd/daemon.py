@@ -337,6 +337,7 @@ class Daemon:
                 for problem in self._parts.tailer.problems()
             ],
             "reload_failures": self._reload_failures,
+            "tasks": len(asyncio.all_tasks()),
             "lines": msgspec.to_builtins(pipeline.counters),
             "sources": {name: {"files": listed} for name, listed in files.items()},
             "rules": {

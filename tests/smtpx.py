@@ -231,6 +231,14 @@ class ScriptedServer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.wait_closed()
 
+    def then(self, *steps: tuple[str, Action]) -> None:
+        """Add to the script."""
+        self._script += steps
+
+    def follow(self, script: Script) -> None:
+        """Deviate from politeness in this way from now on, and in no other."""
+        self._script[:] = script
+
     def copies_for(self, recipient: str) -> list[bytes]:
         """The mails that arrived for one address."""
         return [copy.payload for copy in self.copies if recipient in copy.recipients]
