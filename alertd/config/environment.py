@@ -9,25 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic_settings import EnvSettingsSource
-
 from alertd.config.errors import Finding, closest
-from alertd.config.schema import Overridable
-from alertd.config.values import EnvironmentText
+from alertd.config.schema import SECTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 PREFIX = "ALERTD_"
 PATH_VARIABLE = "ALERTD_CONFIG"
-
-
-class _Environment(EnvSettingsSource):
-    """The environment as a source of settings, given instead of read from the process."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        super().__init__(Overridable)
-        self.env_vars = {name.lower(): EnvironmentText(text) for name, text in environ.items()}
 
 
 def variable(section: str, key: str) -> str:
@@ -43,10 +32,7 @@ def overrides(environ: Mapping[str, str]) -> tuple[dict[str, dict[str, object]],
         By section and key; and a finding for every variable that means nothing.
     """
     known = {
-        variable(section, key)
-        for section, field in Overridable.model_fields.items()
-        if (table := field.annotation) is not None
-        for key in table.model_fields
+        variable(section, key) for section, table in SECTIONS.items() for key in table.model_fields
     }
     ours = {name: text for name, text in environ.items() if name.startswith(PREFIX)}
     findings = [
@@ -54,8 +40,12 @@ def overrides(environ: Mapping[str, str]) -> tuple[dict[str, dict[str, object]],
         for name in ours
         if name not in known and name != PATH_VARIABLE
     ]
-    source = _Environment({name: text for name, text in ours.items() if name in known})
-    return source(), findings
+    meant = {name: text for name, text in ours.items() if name in known}
+    if not meant:
+        return {}, findings
+    from alertd.config import overridable  # noqa: PLC0415 - slow, and hardly ever needed
+
+    return overridable.read(meant), findings
 
 
 def _meant(name: str, known: Iterable[str]) -> str:

@@ -10,15 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from alertd.config.errors import Finding, RefusedError, show, suggestion
-from alertd.config.schema import (
-    Document,
-    EmailTable,
-    LogTable,
-    RuleTable,
-    SourceTable,
-    StateTable,
-    Table,
-)
+from alertd.config.schema import SECTIONS, Document, RuleTable, SourceTable, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,7 +18,6 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 _KEYED: dict[str, type[Table]] = {"rule": RuleTable, "source": SourceTable}
-_SECTIONS: dict[str, type[Table]] = {"email": EmailTable, "state": StateTable, "log": LogTable}
 _MEANT = re.compile(r"unknown key .*; did you mean \"(\w+)\"\?")
 
 
@@ -63,7 +54,7 @@ def _table(place: tuple[str, ...]) -> type[Table] | None:
     depth, section = len(place), place[0]
     if section in _KEYED:
         return _KEYED[section] if depth == 3 else Document if depth == 1 else None  # noqa: PLR2004
-    return Document if depth == 1 else _SECTIONS.get(section) if depth == 2 else None  # noqa: PLR2004
+    return Document if depth == 1 else SECTIONS.get(section) if depth == 2 else None  # noqa: PLR2004
 
 
 def _findings(detail: ErrorDetails) -> list[Finding]:

@@ -10,7 +10,6 @@ from datetime import tzinfo
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, SkipValidation
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from alertd.config import units, values
 from alertd.config.conditions import selector
@@ -140,21 +139,10 @@ class Document(Table):
     rule: dict[str, RuleTable] = {}
 
 
-class Overridable(BaseSettings):
-    """
-    What the environment may override: ``ALERTD_EMAIL__PASSWORD`` is ``[email] password``.
+SECTIONS: dict[str, type[Table]] = {"email": EmailTable, "state": StateTable, "log": LogTable}
+"""
+What the environment may override.
 
-    Rules and sources are left out: a service whose rules depend on who started it cannot be
-    checked beforehand.
-    """
-
-    model_config = SettingsConfigDict(
-        env_prefix="ALERTD_",
-        env_nested_delimiter="__",
-        # Our own readers know what text from the environment stands for.
-        enable_decoding=False,
-    )
-
-    email: EmailTable
-    state: StateTable
-    log: LogTable
+Rules and sources are left out: a service whose rules depend on who started it cannot be checked
+beforehand.
+"""
