@@ -60,6 +60,7 @@ class FollowedFile:
         "is_rotated",
         "is_skipping",
         "is_suspect",
+        "is_unnamed",
         "is_wanted",
         "key",
         "looked_at",
@@ -111,6 +112,8 @@ class FollowedFile:
         self.is_wanted = True
         self.is_rotated = False
         self.is_deleted = False
+        self.is_unnamed = False
+        """It has a name, but the last look did not see which: it could not be opened again."""
         self.is_suspect = False
         self.is_final = False
         self.is_closed = False

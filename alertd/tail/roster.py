@@ -104,7 +104,11 @@ class Roster:
             return True
         return any(
             other.rank < file.rank and other.is_behind for other in self.at_home(*home)
-        ) or any(lost.rank < file.rank for lost in self._lost.get(home, {}).values())
+        ) or any(
+            # One that had been rotated and was read to its end has most likely nothing more.
+            lost.rank < file.rank and (lost.offset < lost.size or lost.path == home[1])
+            for lost in self._lost.get(home, {}).values()
+        )
 
     # -- what is remembered
 

@@ -6,7 +6,9 @@ since then, and if it does not hold what we have read elsewhere: a rotation may 
 compressed, after it was read.
 
 Trap: what nobody has read a byte of has no content to be recognised by.  So every rotation that
-was seen is remembered by inode, and archives also by the time of modification that they keep.
+was judged is remembered by inode, and archives also by the time of modification that they keep.
+Only what was judged: while names are shifted a listing names files that nobody can open under that
+name any more, and what is remembered unread is never read.
 """
 
 # ruff: noqa: PTH119 - paths are strings throughout: there are many
@@ -82,8 +84,8 @@ class Unseen:
         """By source and home: when the run before this one last looked."""
         self._seen: dict[tuple[int, int], int] | None = None
         """Rotations at the last look, by inode, with their times of modification."""
-        self._unsettled: set[str] = set()
-        """Archives that were still being written at this look."""
+        self._judged: dict[tuple[int, int], int] = {}
+        """Rotations that were decided about since then, likewise."""
 
     async def follow(self, source: Source, look: Look, fresh: list[Fresh]) -> None:
         """
@@ -118,13 +120,20 @@ class Unseen:
         """Remember what lies beside the files that are followed, to tell new from old."""
         homes = {home for source in look.view.found for home in self._roster.homes(source)}
         paths = [
-            path
+            join(directory_of(home), name)
             for home in homes & look.rotations.keys()
             for name in look.rotations[home]
-            if (path := join(directory_of(home), name)) not in self._unsettled
         ]
-        self._unsettled.clear()
-        self._seen = await away(_times, paths)
+        before, judged, self._judged = self._seen, self._judged, {}
+        followed = {file.inode for file in self._roster}
+        self._seen = {
+            inode: judged.get(inode, time)
+            for inode, time in (await away(_times, paths)).items()
+            if before is None
+            or inode in judged
+            or inode in followed
+            or before.get(inode) == time
+        }
 
     def _unread(self, source: Source, home: str) -> list[StoredFile]:
         """Return the lost positions of a home that stand at a beginning."""
@@ -176,6 +185,8 @@ class Unseen:
         paths = await away(self._changed, paths, self._last_look.get((source.name, home)), gone)
         opened = await away(open_all, [path for path in paths if path not in already])
         contents = iter(opened)
+        followed = self._roster.of(source.name)
+        inodes = {(one.key.device, one.key.inode) for one in fresh}
         for path in paths:
             one = already.get(path)
             if one is None:
@@ -184,11 +195,18 @@ class Unseen:
                     continue
                 status = content.status()
                 key = key_of(source.name, content)
+                if (key.device, key.inode) in followed.keys() | inodes:
+                    # Names are being shifted: another file had this one a moment ago.
+                    content.close()
+                    look.want_again(_AGAIN)
+                    continue
+                inodes.add((key.device, key.inode))
                 one = Fresh(path, path, (), key, content, status.st_size, status.st_mtime_ns)
+            self._judged[one.key.device, one.key.inode] = one.mtime_ns
             if one.key in self._roster.stored:
                 is_unread = False
             elif await away(self._is_being_made, one):
-                self._unsettled.add(path)
+                del self._judged[one.key.device, one.key.inode]
                 look.want_again(_AGAIN)
                 is_unread = False
             else:
@@ -226,6 +244,8 @@ class Unseen:
                 is_new = self._seen.get((status.st_dev, status.st_ino)) != status.st_mtime_ns
             if is_new:
                 changed.append(path)
+            else:
+                self._judged[status.st_dev, status.st_ino] = status.st_mtime_ns
         return changed
 
     def _is_being_made(self, one: Fresh) -> bool:

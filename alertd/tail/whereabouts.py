@@ -45,6 +45,7 @@ def locate(
                 roster.touch(file)
             file.target = found[file.path].target
             file.is_wanted = True
+            file.is_unnamed = False
             file.is_rotated = file.home not in paths
             if not file.is_rotated:
                 file.is_deleted = False
@@ -64,6 +65,7 @@ def locate(
 def _look_beside(file: FollowedFile, look: Look, roster: Roster) -> None:
     directories = [directory_of(file.target), directory_of(file.path)]
     path = look.name_of(file.key.inode, file.key.device, directories)
+    file.is_unnamed = path is None
     if path is not None:
         if path not in (file.path, file.target):
             file.path = file.target = path
