@@ -321,6 +321,7 @@ class Daemon:
         for file in self._parts.tailer.files():
             files.setdefault(file.source, []).append(_described(file))
         past = await self._parts.state.outbox.last_alerts()
+        lag = self._parts.health.lag()
         return {
             "running": self._is_running,
             "version": __version__,
@@ -339,7 +340,10 @@ class Daemon:
             "reload_failures": self._reload_failures,
             "tasks": len(asyncio.all_tasks()),
             "lines": msgspec.to_builtins(pipeline.counters),
-            "sources": {name: {"files": listed} for name, listed in files.items()},
+            "sources": {
+                name: {"files": listed, "lag_seconds": lag.get(name, 0.0)}
+                for name, listed in files.items()
+            },
             "rules": {
                 name: {"keys": keys[name], "evictions": evictions[name]} for name in pipeline.rules
             },

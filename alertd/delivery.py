@@ -391,9 +391,9 @@ class Delivery:
 
         Returns:
             ``pending`` (alerts), ``oldest`` (Unix seconds, when the oldest of them was raised),
-            ``held`` (alerts by address that wait to share a mail), ``failed`` (copies, for good),
-            ``sent_last_hour`` (mails by address), ``last_error``, and ``next_attempt_in`` (seconds;
-            None unless the server is being left alone).
+            ``held`` (alerts that wait to share a mail, once for each address), ``failed`` (copies,
+            for good), ``sent_last_hour`` (mails, once for each address), ``last_error``, and
+            ``next_attempt_in`` (seconds; None unless the server is being left alone).
         """
         counts = await self._outbox.counts()
         now = self._now()
@@ -447,6 +447,8 @@ class Delivery:
                 age=queued.raised_at - queued.time,
                 addresses=queued.addresses,
                 now=now,
+                # By the same clock: it may have been set since, and ours never is.
+                since=now - max(0.0, self._clock() - queued.raised_at),
             )
         self._has_news = False
 
@@ -573,7 +575,7 @@ class Delivery:
             )
         return render_joined(
             notices,
-            reason="digest" if mailing.reason == "digest" else "catching up",
+            reason="catching up" if mailing.reason == "alert" else mailing.reason,
             host=self._host,
             sender=self._email.sender,
             timezone=self._timezone,

@@ -229,6 +229,14 @@ class Health:
         await self._announce()
         await self.say()
 
+    def lag(self) -> dict[str, float]:
+        """Return for how many seconds, about, each source's oldest unread bytes have waited."""
+        now = self._monotonic()
+        lag: dict[str, float] = {}
+        for (source, _), (since, _) in self._behind.items():
+            lag[source] = max(lag.get(source, 0.0), now - since)
+        return lag
+
     async def say(self, *, is_urgent: bool = False) -> None:
         """
         Commit what is to be said now.

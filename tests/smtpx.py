@@ -239,6 +239,10 @@ class ScriptedServer:
         """Deviate from politeness in this way from now on, and in no other."""
         self._script[:] = script
 
+    def forget(self) -> None:
+        """Be polite from now on."""
+        self._script.clear()
+
     def copies_for(self, recipient: str) -> list[bytes]:
         """The mails that arrived for one address."""
         return [copy.payload for copy in self.copies if recipient in copy.recipients]

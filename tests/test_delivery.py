@@ -717,6 +717,56 @@ def test_f5_a_flood_that_nobody_takes_off_is_kept_short(
     with_bench(directory, work)
 
 
+def test_f5_alerts_of_an_outage_of_hours_come_in_one_mail_with_exact_numbers(
+    directory: Path,
+) -> None:
+    """The first one was frozen before anybody knew; its 30 followers say that they are late."""
+
+    async def work(bench: Bench, server: ScriptedServer) -> None:
+        server.then(("banner", forever(reply(554, "closed for the night"))))
+        for number in range(31):
+            await bench.commit(notice(number, time=bench.clock.time()))
+            await bench.after(240.0)
+        before = len(server.copies)
+        server.forget()
+        await bench.commit(notice(31, time=bench.clock.time()))
+        await bench.after(901.0)
+        subjects = [str(email.message_from_bytes(c.payload)["Subject"]) for c in server.copies]
+        told = [set(re.findall(r"\bid-\d+\b", text(copy.payload))) for copy in server.copies]
+
+        assert 0 == before
+        assert [{"id-0"}, {f"id-{n}" for n in range(1, 32)}] == told
+        assert "31 alerts while no mail could be sent" in subjects[1]
+        assert "ssh: 31 alerts, 186 events" in text(server.copies[1].payload)
+        assert "Delayed: no server took mails" in text(server.copies[1].payload)
+
+    with_server(directory, [], work)
+
+
+def test_a_mailbox_that_is_closed_for_hours_gets_one_mail_and_delays_no_other(
+    directory: Path,
+) -> None:
+    """Only its own alerts wait for it; they are merged when it takes mail again."""
+
+    async def work(bench: Bench, server: ScriptedServer) -> None:
+        server.then(("rcpt[0]", reply(451, "over quota")))
+        await bench.commit(notice(0, recipients=(A, B)))
+        await bench.settle()
+        for number in range(1, 4):
+            await bench.commit(notice(number, recipients=(A, B)))
+            await bench.settle()
+        prompt = len(server.copies_for(B))
+        await bench.after(7200.0)
+
+        assert 4 == prompt == len(server.copies_for(B))
+        # What has failed least often goes first.
+        assert [{"id-1", "id-2", "id-3"}, {"id-0"}] == [
+            set(re.findall(r"\bid-\d+\b", text(payload))) for payload in server.copies_for(A)
+        ]
+
+    with_server(directory, [], work)
+
+
 # Mails that are shared.
 
 

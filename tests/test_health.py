@@ -71,6 +71,7 @@ class Bench:
     health: Health = field(init=False)
     passed: float = 0.0
     is_stuck: bool = False
+    is_unstuck: bool = False
     told: list[str] = field(default_factory=lambda: [ADMIN])
 
     async def after(self, seconds: float) -> list[tuple[str, str]]:
@@ -79,7 +80,7 @@ class Bench:
         self.passed += seconds
         await self.tailer.scan()
         for file in self.tailer.readable():
-            is_stuck = self.is_stuck or "stuck" in file.path
+            is_stuck = self.is_stuck or ("stuck" in file.path and not self.is_unstuck)
             if not is_stuck and (batch := await self.tailer.read(file)) is not None:
                 self.tailer.consume(file, batch, len(batch.data))
         await self.health.look()
@@ -252,10 +253,11 @@ def test_a_source_that_falls_behind_is_said(tmp_path: Path) -> None:
         busy, stuck = bench.directory / "busy.log", bench.directory / "stuck.log"
         append(busy, "x")
         append(stuck, "x")
-        said = []
+        said, lags = [], []
         for _ in range(11):
             append(busy, "x")
             said += await bench.after(30)
+            lags.append(bench.health.lag())
 
         assert [
             (
@@ -263,6 +265,10 @@ def test_a_source_that_falls_behind_is_said(tmp_path: Path) -> None:
                 f"{stuck}: bytes have waited for more than 5 minutes to be read",
             )
         ] == said
+        assert [1.0 + 31 * number for number in range(11)] == [lag["app"] for lag in lags]
+        bench.is_unstuck = True
+        await bench.after(30)
+        assert {} == bench.health.lag()
 
     with_bench(tmp_path, work)
 
@@ -529,6 +535,39 @@ def test_m12_m13_a_refused_mail_is_said_listed_retried_and_dropped(
         assert 2 == len(server.copies)
 
     asyncio.run(run())
+
+
+def test_a_status_for_people_says_all_of_it(tmp_path: Path, logs: Path, box: Mailbox) -> None:
+    """Files, rules, own lines, what waits to share a mail, and the last alerts."""
+    settings = SETTINGS.format(logs=logs, told="dev@example.com")
+    email = 'max_per_hour = 1\njoin_older_than = "0s"'
+    with alertd(tmp_path, settings, box.port, email) as daemon:
+        log = logs / "a.log"
+        append(log, "ERROR one", "ERROR two", "ERROR three")
+        append(log, "2026-03-01T12:00:00+00:00 mx alertd[1]: ERROR own")
+        os.mkfifo(logs / "pipe.log")
+        daemon.start()
+        box.wait_for(1)
+        daemon.wait_until("held", lambda status: status["outbox"]["held"] == 2)
+        done = subprocess.run(
+            [sys.executable, "-m", "alertd", "status", "-c", str(daemon.config)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert (0, "") == (done.returncode, done.stderr)
+    for said in (
+        f"pid {daemon.pid}, {daemon.config}",
+        f"PROBLEM: {logs}/pipe.log: not a regular file",
+        "source app: 1 file\n",
+        f"  {log}  at its end",
+        "rule every: remembers 1 key\n",
+        "1 line of alertd's own left out",
+        "2 of them wait to share a mail",
+        "last alerts:",
+    ):
+        assert said in done.stdout
 
 
 def test_no_rule_can_have_the_name_of_an_alert_of_ours(tmp_path: Path) -> None:

@@ -55,6 +55,8 @@ def told(status: dict[str, Any]) -> list[str]:
     for name, source in status["sources"].items():
         files = source["files"]
         lines += ["", f"source {name}: {_count(len(files), 'file')}"]
+        if source["lag_seconds"] >= 1:
+            lines[-1] += f", behind for {source['lag_seconds']:,.0f} s"
         for file in files:
             behind = file["size"] - file["offset"]
             place = "at its end" if not file["is_behind"] else f"{behind:,} bytes behind"
@@ -81,8 +83,8 @@ def _outbox(outbox: dict[str, Any]) -> list[str]:
     lines = [f"outbox: {_count(outbox['pending'], 'alert')} to be mailed"]
     if outbox["oldest"] is not None and outbox["pending"]:
         lines[0] += f", the oldest raised at {_when(outbox['oldest'])}"
-    for address, held in outbox["held"].items():
-        lines.append(f"  {held:,} for {address} wait to share a mail")
+    if outbox["held"]:
+        lines.append(f"  {outbox['held']:,} of them wait to share a mail")
     if outbox["failed"]:
         lines.append(f"  {_count(outbox['failed'], 'mail')} could not be delivered: alertd outbox")
     if outbox["last_error"]:

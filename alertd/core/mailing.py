@@ -4,7 +4,8 @@ Which alerts share a mail, and when a mail may go.
 Every address has a lane.  Most alerts pass through theirs one by one, oldest first, and an alert
 that is at the head of several lanes goes to all of them in one mail.  Two things hold a lane's
 alerts back until they can share a mail: they were late when they were raised (alertd is catching
-up), or the address has had its mails of the hour (a digest).
+up), or the address has had its mails of the hour (a digest).  Those that have had to wait for long,
+because nobody took mails meanwhile (an outage), share one as well once it is over.
 
 Refuses to know what an alert is or how a mail is sent: it moves numbers.
 
@@ -17,7 +18,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
@@ -25,7 +26,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Reason: TypeAlias = Literal["alert", "catching up", "digest"]
+Reason: TypeAlias = Literal["alert", "catching up", "outage", "digest"]
 
 HOUR = 3600.0
 CATCH_UP_AT_MOST = 60.0
@@ -52,7 +53,8 @@ class Mailing(msgspec.Struct, frozen=True):
 class _Lane:
     """One address's alerts, and what it has had."""
 
-    prompt: deque[int] = field(default_factory=deque)
+    prompt: deque[tuple[int, float]] = field(default_factory=deque)
+    """Numbers, and since when each of them might have gone."""
     late: deque[int] = field(default_factory=deque)
     late_since: float = 0.0
     late_last: float = 0.0
@@ -62,7 +64,12 @@ class _Lane:
     closed_until: float = -math.inf
 
     def heads(self, count: int) -> tuple[int, ...]:
-        return tuple(islice(sorted([*self.late, *self.prompt]), count))
+        return tuple(islice(sorted([*self.late, *(number for number, _ in self.prompt)]), count))
+
+    def stale(self, before: float) -> tuple[int, ...]:
+        """Return those that might have gone before that time, as far as they fit in one mail."""
+        waited = takewhile(lambda entry: entry[1] < before, self.prompt)
+        return tuple(number for number, _ in islice(waited, MOST_IN_ONE))
 
 
 class Mailings:
@@ -72,8 +79,9 @@ class Mailings:
     All times are Unix seconds of one clock that never jumps.
 
     Args:
-        join_older_than: Seconds; an alert on something older than that when it was raised is late.
-            0: none is.
+        join_older_than: Seconds; an alert on something older than that when it was raised is late,
+            and those that have waited longer than that for a server share a mail.  0: none is or
+            does.
         max_per_hour: Mails to one address in any hour.  What exceeds it waits for a digest, which
             is counted but goes even so: the first one ``digest_after`` seconds after the limit was
             met, later ones at most every 15 minutes.  0: no limit.
@@ -109,7 +117,15 @@ class Mailings:
         if is_digest:
             lane.last_digest = at
 
-    def add(self, number: int, *, age: float, addresses: Iterable[str], now: float) -> None:
+    def add(
+        self,
+        number: int,
+        *,
+        age: float,
+        addresses: Iterable[str],
+        now: float,
+        since: float | None = None,
+    ) -> None:
         """
         Take an alert in.
 
@@ -118,7 +134,9 @@ class Mailings:
             age: Seconds from the event to the alert.
             addresses: Who is to be told.
             now: The time.
+            since: When it was raised, if that is not now: an earlier run may have left it.
         """
+        since = now if since is None else since
         is_late = 0 < self._join_older_than < age
         for address in addresses:
             lane = self._lane(address)
@@ -127,7 +145,7 @@ class Mailings:
                 lane.late_last = now
                 lane.late.append(number)
             else:
-                lane.prompt.append(number)
+                lane.prompt.append((number, since))
 
     def close(self, address: str, until: float) -> None:
         """Let nothing new go to ``address`` before ``until``: its server asked for patience."""
@@ -181,7 +199,7 @@ class Mailings:
                 lane.prompt.popleft()
             else:
                 lane.late = deque(number for number in lane.late if number not in taken)
-                lane.prompt = deque(number for number in lane.prompt if number not in taken)
+                lane.prompt = deque(entry for entry in lane.prompt if entry[0] not in taken)
             is_digest = mailing.reason == "digest"
             if is_digest:
                 lane.digest_at = now if lane.prompt or lane.late else None
@@ -227,5 +245,11 @@ class Mailings:
                 numbers = tuple(islice(lane.late, MOST_IN_ONE))
                 return Mailing("catching up", numbers, (address,))
         if lane.prompt:
-            return Mailing("alert", (lane.prompt[0],), (address,))
+            return self._of_prompt(address, lane, now)
         return late_at if is_caught_up else min(late_at, now + _LOOK_AGAIN)
+
+    def _of_prompt(self, address: str, lane: _Lane, now: float) -> Mailing:
+        stale = lane.stale(now - self._join_older_than) if self._join_older_than else ()
+        if len(stale) > 1:
+            return Mailing("outage", stale, (address,))
+        return Mailing("alert", (lane.prompt[0][0],), (address,))

@@ -42,7 +42,7 @@ CREATE TABLE queued (
 CREATE TABLE mail (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     message_id TEXT NOT NULL UNIQUE,
-    reason TEXT NOT NULL,         -- alert, catching up, digest
+    reason TEXT NOT NULL,         -- alert, catching up, outage, digest
     frozen_at REAL NOT NULL,
     payload BLOB                  -- until nobody needs it any more
 );

@@ -259,6 +259,46 @@ def test_f5_a_flood_beyond_outbox_max_shares_mails_whatever_the_limits_say(
     ] == gone(mailings, 0.0)
 
 
+def test_what_waited_for_a_server_shares_one_mail_once_it_is_back() -> None:
+    """Alerts that were prompt, but could not go for longer than `join_older_than`: an outage."""
+    mailings = lanes()
+    for number in range(1, 5):
+        mailings.add(number, age=0.0, addresses=(A,), now=100.0 * number)
+    mailings.add(5, age=0.0, addresses=(A,), now=1000.0)
+    mailings.add(6, age=0.0, addresses=(B,), now=0.0)
+
+    assert [
+        Mailing("outage", (1, 2, 3), (A,)),
+        Mailing("alert", (4,), (A,)),
+        Mailing("alert", (5,), (A,)),
+        Mailing("alert", (6,), (B,)),
+    ] == gone(mailings, 1000.0)
+
+
+def test_what_an_earlier_run_could_not_send_has_waited_too() -> None:
+    """A restart does not make an alert prompt; without joining each is a mail of its own."""
+    joined, apart = lanes(), lanes(join_older_than=0.0)
+    for mailings in (joined, apart):
+        for number in (1, 2):
+            mailings.add(number, age=0.0, addresses=(A,), now=0.0, since=-601.0)
+
+    assert ["outage"] == [found.reason for found in gone(joined, 0.0)]
+    assert ["alert", "alert"] == [found.reason for found in gone(apart, 0.0)]
+
+
+def test_a_mail_after_an_outage_has_a_size_that_a_server_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is left goes in the next one, and counts for the hour like any other mail."""
+    monkeypatch.setattr(mailing, "MOST_IN_ONE", 2)
+    mailings = lanes()
+    for number in range(1, 6):
+        mailings.add(number, age=0.0, addresses=(A,), now=0.0)
+
+    assert [(1, 2), (3, 4), (5,)] == [found.notices for found in gone(mailings, 601.0)]
+    assert 3 == mailings.sent_last_hour(601.0)
+
+
 def test_a_person_may_open_every_lane() -> None:
     """`alertd outbox --retry` does not wait for a server that asked for patience."""
     mailings = lanes()

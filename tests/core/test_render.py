@@ -761,7 +761,7 @@ def numbered(number: int, *, rule: str = "ssh-bruteforce", severity: str = "warn
 def join(
     notices: list[Notice],
     *,
-    reason: Literal["catching up", "digest"] = "catching up",
+    reason: Literal["catching up", "outage", "digest"] = "catching up",
     host: str = "web-1",
     sender: str = SENDER,
     sent_at: float = RANG_AT + 9_999,
@@ -821,12 +821,13 @@ def test_a_joined_mail_has_html_that_says_the_same() -> None:
     [
         (["a"], "catching up", "a: 1 alert while alertd was not reading on web-1"),
         (["a", "a"], "digest", "a: 2 alerts beyond the hourly limit of mails on web-1"),
+        (["a", "a"], "outage", "a: 2 alerts while no mail could be sent on web-1"),
         (["a", "b", "b"], "digest", "b and 1 other rule: 3 alerts beyond"),
         (["a", "b", "c"], "digest", "a and 2 other rules: 3 alerts beyond"),
     ],
 )
 def test_a_joined_subject_names_the_busiest_rule(
-    rules: list[str], reason: Literal["catching up", "digest"], subject: str
+    rules: list[str], reason: Literal["catching up", "outage", "digest"], subject: str
 ) -> None:
     """It begins with a rule's name like every other."""
     mail = join([numbered(n, rule=rule) for n, rule in enumerate(rules)], reason=reason)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from alertd.core.events import Notice
 
-Reason: TypeAlias = Literal["catching up", "digest"]
+Reason: TypeAlias = Literal["catching up", "outage", "digest"]
 
 MAX_BYTES = 65_536
 """Of a mail about one alert, headers and all."""
@@ -34,10 +34,12 @@ _LINE_LIMITS = (1_000, 300, 80)
 _SEVERITIES = ("critical", "warning")
 _WHY: dict[Reason, str] = {
     "catching up": "while alertd was not reading",
+    "outage": "while no mail could be sent",
     "digest": "beyond the hourly limit of mails",
 }
 _BECAUSE: dict[Reason, str] = {
     "catching up": "alertd read these lines late, so their alerts come in one mail.",
+    "outage": "Delayed: no server took mails about them before, so they come in one.",
     "digest": "They exceed max_per_hour, so they come in one mail.",
 }
 _MANY = 100
@@ -107,8 +109,8 @@ def render_joined(
 
     Args:
         notices: At least one, in any order.
-        reason: ``"catching up"`` for what happened while alertd was not reading, ``"digest"`` for
-            what exceeded the mails of an hour.
+        reason: ``"catching up"`` for what happened while alertd was not reading, ``"outage"`` for
+            what had to wait for a mail server, ``"digest"`` for what exceeded the mails of an hour.
         host: The name of this machine.
         sender: For ``From``, as configured.
         timezone: For the times that people read.
