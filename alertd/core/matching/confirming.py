@@ -11,12 +11,12 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from alertd.core.patterns import compiled
-from alertd.core.rules import Pattern
+from alertd.core.rules import Condition, Conjunction, Pattern
 from alertd.core.selectors import View, alternative_test
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from alertd.core.records import Record
     from alertd.core.rules import Rule
@@ -35,6 +35,25 @@ def key_value(text: str) -> str:
         return text
     digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
     return f"{text[:200]}…{digest}"
+
+
+def fields_asked_for(rules: Iterable[Rule]) -> set[str]:
+    """Give the names of the fields, named groups among them, that rules test or group by."""
+    return {name for rule in rules for name in _fields_of(rule)}
+
+
+def _fields_of(rule: Rule) -> Iterator[str]:
+    yield from rule.group_by
+    for alternative in (*rule.match, *rule.unless):
+        if isinstance(alternative, Conjunction):
+            yield from _fields_in(alternative.conditions)
+
+
+def _fields_in(conditions: Iterable[Condition]) -> Iterator[str]:
+    for condition in conditions:
+        yield condition.field
+        if condition.operator == "not" and isinstance(condition.operand, tuple):
+            yield from _fields_in(one for one in condition.operand if isinstance(one, Condition))
 
 
 def confirmation(rule: Rule) -> Callable[[Record], tuple[str, ...] | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from alertd.core.deadline import Deadline, NoDeadline
-from alertd.core.matching.confirming import confirmation
+from alertd.core.matching.confirming import confirmation, fields_asked_for
 from alertd.core.matching.explaining import Explanation, explain, highlight
 from alertd.core.matching.lane import Lane
 from alertd.core.matching.plan import Plan, Strategy
@@ -62,8 +62,9 @@ class Matcher:
         self.is_multiline = source.format == "csv" and source.multiline
         self._times = TimestampReader(timezone=source.timezone, format=source.timestamp_format)
         self.time_of = self._time_reader()
-        self.record = record(source)
-        self.other = record(source)
+        asked_for = fields_asked_for(self.rules)
+        self.record = record(source, asked_for)
+        self.other = record(source, asked_for)
         self.rows = [one for one in (self.record, self.other) if isinstance(one, CsvRecord)]
         self.is_plain = source.format == "plain"
         self.decode = _decoder(source.encoding)
