@@ -3,7 +3,7 @@ Many expressions, one chunk of bytes: which of them match in which line.
 
 Everything about Hyperscan is here: how its databases are laid out, compiled, stored and restored.
 
-Where an expression needs a byte that most chunks lack, looking for that byte is a tenth of the
+Where an expression needs a text that most chunks lack, looking for its first byte is a tenth of the
 work, so such expressions stand apart.
 
 Traps: a set of 2 to 30 expressions is scanned at half the speed of 100, so small sets are filled
@@ -33,6 +33,8 @@ PADDING = tuple(
     ).encode()
     for number in range(90)
 )
+# A byte that is found so often is no help in looking for a text that begins with it.
+OFTEN = 64
 # Put behind the last line; and what is copied for it rather than scanned twice, in bytes.
 GUARD = b"\n\n"
 COPIED = 4096
@@ -72,7 +74,7 @@ class Scanner:
         Args:
             expressions: For MULTILINE mode.
             stored: What ``dump`` gave for the same arguments; anything else is ignored.
-            needs: A byte without which an expression cannot match, by the expression's number.
+            needs: A text without which an expression cannot match, by the expression's number.
 
         Raises:
             Refused: Some expressions cannot be compiled.
@@ -80,8 +82,8 @@ class Scanner:
         needs = needs or {}
         self._key = _key(expressions, needs)
         self._databases = self._restored(stored) or [
-            (database, byte)
-            for byte, numbered in _layout(expressions, needs)
+            (database, text)
+            for text, numbered in _layout(expressions, needs)
             for database in _compiled(numbered)
         ]
 
@@ -92,13 +94,13 @@ class Scanner:
             content = msgspec.msgpack.decode(stored, type=_Stored)
             if content.key != self._key:
                 return None
-            return [(_loaded(database), byte) for database, byte in content.databases]
+            return [(_loaded(database), text) for database, text in content.databases]
         except (msgspec.MsgspecError, hyperscan.error):
             return None
 
     def dump(self) -> bytes:
         """Give the compiled form, which this version of Hyperscan can restore at once."""
-        databases = [(hyperscan.dumpb(database), byte) for database, byte in self._databases]
+        databases = [(hyperscan.dumpb(database), text) for database, text in self._databases]
         return msgspec.msgpack.encode(_Stored(self._key, databases))
 
     def scan(
@@ -127,10 +129,15 @@ class Scanner:
             append(ahead + end << shift | index)
             return len(hits) > most
 
+        databases = [
+            database
+            for database, text in self._databases
+            if not text or _may_contain(data, text, start, stop)
+        ]
+
         def scan(part: bytes | memoryview) -> None:
-            for database, byte in self._databases:
-                if not byte or data.find(byte, start, stop) >= 0:
-                    database.scan(part, match_event_handler=on_match)  # type: ignore[type-var]
+            for database in databases:
+                database.scan(part, match_event_handler=on_match)  # type: ignore[type-var]
 
         last = start
         is_long = stop - start > COPIED
@@ -146,12 +153,26 @@ class Scanner:
         return [*dict.fromkeys(hits)] if is_long else hits
 
 
+def _may_contain(data: bytes, text: bytes, start: int, stop: int) -> bool:
+    """Look for a text whose first byte is rare; where that is not, say yes."""
+    first = text[:1]
+    at = start
+    for _ in range(OFTEN):
+        at = data.find(first, at, stop)
+        if at < 0:
+            return False
+        if data.startswith(text, at):
+            return True
+        at += 1
+    return True
+
+
 def _layout(
     expressions: Sequence[bytes], needs: Mapping[int, bytes]
 ) -> list[tuple[bytes, list[tuple[int, bytes]]]]:
-    """Say which expressions share a database, and which byte it needs, if it does."""
+    """Say which expressions share a database, and which text it needs, if it does."""
     numbered = [one for one in enumerate(expressions) if one[0] not in needs]
-    apart = [(byte, [(number, expressions[number])]) for number, byte in needs.items()]
+    apart = [(text, [(number, expressions[number])]) for number, text in needs.items()]
     if len(numbered) <= SINGLES:
         return [*((b"", [one]) for one in numbered), *apart]
     if len(numbered) <= FEW:

@@ -6,7 +6,7 @@ import hyperscan
 import pytest
 
 from alertd.core import scanning
-from alertd.core.scanning import Refused, Scanner
+from alertd.core.scanning import OFTEN, Refused, Scanner
 
 LITERALS = [b"(?:Fatal %d;)[^\\n]*$" % number for number in range(50)]
 
@@ -65,8 +65,8 @@ def test_what_is_too_much_together_is_compiled_apart(monkeypatch: pytest.MonkeyP
     assert [9 << 8 | 49] == Scanner(LITERALS, scanner.dump()).scan(b"Fatal 49;", 8, 9)
 
 
-def test_what_needs_a_byte_stands_apart() -> None:
-    """Only where the byte is; the part of the data that is asked for is all that counts."""
+def test_what_needs_a_text_stands_apart() -> None:
+    """Only where the text is; the part of the data that is asked for is all that counts."""
     scanner = Scanner(LITERALS[:3], needs={1: b"\\"})
     restored = Scanner(LITERALS[:3], scanner.dump(), needs={1: b"\\"})
     data = b"\\\nFatal 1;\nFatal 2;\n\\Fatal 1;\n"
@@ -74,6 +74,16 @@ def test_what_needs_a_byte_stands_apart() -> None:
     for one in (scanner, restored):
         assert [8 << 8 | 1, 17 << 8 | 2, 27 << 8 | 1] == sorted(one.scan(data, 8, 9, (2, 30)) or ())
         assert [17 << 8 | 2] == one.scan(data, 8, 9, (2, 20))
+
+
+@pytest.mark.parametrize("backslashes", [0, 1, OFTEN - 1, OFTEN, 2 * OFTEN])
+def test_a_needed_text_is_found_however_often_it_begins(backslashes: int) -> None:
+    """Looking for it is left to Hyperscan where its first byte is everywhere."""
+    scanner = Scanner([rb"(?:\\u00)[^\n]*$"], needs={0: b"\\u"})
+    others = b"\\n" * backslashes
+
+    assert [] == scanner.scan(others + b"\n", 8, 9)
+    assert [len(others) + 6 << 8] == scanner.scan(others + b"\\u0041\n", 8, 9)
 
 
 def test_a_stored_scanner_with_other_needs_is_ignored() -> None:

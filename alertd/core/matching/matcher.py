@@ -9,7 +9,6 @@ from alertd.core.matching.confirming import confirmation, fields_asked_for
 from alertd.core.matching.explaining import Explanation, explain, highlight
 from alertd.core.matching.lane import Lane
 from alertd.core.matching.plan import Plan, Strategy
-from alertd.core.matching.rows import ODD_QUOTES
 from alertd.core.matching.turn import LARGEST_PIECE, MOST_HITS, Turn
 from alertd.core.patterns import Encoding
 from alertd.core.records import CsvRecord, record, trimmed, without_surrogates
@@ -77,9 +76,8 @@ class Matcher:
         refused: frozenset[bytes] = frozenset()
         while True:
             plan = Plan(self.source, self.rules, refused)
-            expressions = [*plan.expressions, *([ODD_QUOTES] if self.is_multiline else [])]
             try:
-                self._scanner = Scanner(expressions, database, needs=plan.needs)
+                self._scanner = Scanner(plan.expressions, database, needs=plan.needs)
                 break
             except Refused as refusal:
                 # What is refused is tested on every line.
@@ -88,10 +86,9 @@ class Matcher:
         self.lane = Lane(self.source, self.rules, plan.always)
         self.always = [number for number in plan.always if number not in self.lane.rules]
         # A hit is a number: the end of its line, and which expression or rule it is about.
-        self.shift = max(len(expressions), len(self.rules), 1).bit_length()
+        self.shift = max(len(plan.expressions), len(self.rules), 1).bit_length()
         self.mask = (1 << self.shift) - 1
-        self._odd = len(plan.expressions)
-        self._most = max(MOST_HITS, 2 * len(expressions))
+        self._most = max(MOST_HITS, 2 * len(plan.expressions))
         # In most plans, each expression is that of the rule with its number.
         self._is_plain_plan = not self.is_multiline and plan.rules_of == [
             [number] for number in range(len(plan.rules_of))
@@ -128,7 +125,8 @@ class Matcher:
         Args:
             data: The lines, among others.
             span: Where they begin and end.
-            odd: Receives the ends of the lines with an odd number of quotes, if those matter.
+            odd: Receives the ends of the lines that may begin or end a csv record of several lines,
+                if those matter.
 
         Returns:
             ``end << shift | rule`` for each candidate of a rule, in order, the ends counted from
@@ -140,12 +138,11 @@ class Matcher:
                 hits.sort()
             return hits
         found: set[int] = set()
-        rules_of = self._plan.rules_of
+        rules_of, odd_quoting = self._plan.rules_of, self._plan.odd
         for hit in hits:
             expression = hit & self.mask
-            if expression == self._odd:
+            if expression == odd_quoting:
                 odd.append(hit >> self.shift)
-                continue
             end = hit - expression
             for rule in rules_of[expression]:
                 found.add(end + rule)

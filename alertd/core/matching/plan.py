@@ -7,18 +7,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from alertd.core.patterns import Encoding
-from alertd.core.selectors import Prefilters
+from alertd.core.prefilters import Prefilters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from alertd.core.rules import Rule, Source
-
-
-# Beyond so many rules, simple expressions are worth more than exact ones.
-MANY = 100
-# How expressions for JSON's escapes begin.
-ESCAPE_FIRST = rb"(?:\\u"
 
 
 class Strategy(msgspec.Struct, frozen=True):
@@ -45,11 +39,13 @@ class Plan:
         rules_of: For each expression, the numbers of the rules that it makes a line a candidate of.
         always: The numbers of the rules that are tested on every line.
         summaries: For each rule, what is looked for.
-        needs: A byte without which an expression cannot match, by the expression's number.
+        needs: A text without which an expression cannot match, by the expression's number.
+        odd: The number of the expression for lines that may begin or end a csv record of several,
+            if those matter; else -1.
     """
 
     def __init__(self, source: Source, rules: Sequence[Rule], refused: frozenset[bytes]) -> None:
-        prefilters = Prefilters(source, is_large=len(rules) > MANY)
+        prefilters = Prefilters(source)
         found: dict[bytes, list[int]] = {}
         self.always: list[int] = []
         self.summaries: list[str | None] = []
@@ -64,13 +60,17 @@ class Plan:
             self.summaries.append(superset.summary)
             for expression in superset.expressions:
                 found.setdefault(expression, []).append(number)
+        is_multiline = source.format == "csv" and source.multiline
+        if is_multiline:
+            found.setdefault(prefilters.odd_quoting, [])
         self.expressions = [*found]
-        self.needs = {
-            number: b"\\"
-            for number, expression in enumerate(found)
-            if expression.startswith(ESCAPE_FIRST)
-        }
         self.rules_of = [*found.values()]
+        self.odd = [*found].index(prefilters.odd_quoting) if is_multiline else -1
+        self.needs = {
+            number: prefilters.needs[expression]
+            for number, expression in enumerate(found)
+            if expression in prefilters.needs
+        }
 
     def strategy(self, number: int, name: str, *, has_lane: bool) -> Strategy:
         """Say how a rule's lines are found, and what would make a slow one fast."""

@@ -1,8 +1,8 @@
 """
 What of a csv is more than its single lines: the header, and records with newlines in their quotes.
 
-Only lines with an odd number of quotes can open or close such a record, and Hyperscan finds those.
-So records are put together around them, and nothing else of the file is looked at.
+Only lines with an odd number of quotes can open or close such a record, and Hyperscan finds those
+and few others.  So records are put together around them, and nothing else of the file is looked at.
 
 Trap: one stray quote must never blind a rule.  A record that stays open for too long is given up,
 and each of its lines is one of its own.
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 # An open csv record is given up beyond these.
 MOST_LINES_OF_RECORD = 100
 MOST_BYTES_OF_RECORD = 65536
-# The expression for lines with an odd number of quotes.
-ODD_QUOTES = rb'^[^"\n]*"(?:[^"\n]*"[^"\n]*")*[^"\n]*$'
 
 
 def line_end(data: bytes, start: int) -> int:
@@ -88,7 +86,8 @@ class OpenRows:
         A record begins with a line that has an odd number of quotes and ends inside them.
 
         Args:
-            odd: The ends of the piece's lines with an odd number of quotes, in order.
+            odd: The ends of the piece's lines with an odd number of quotes, perhaps of others, in
+                order.
             start: Of the piece.
             end: Of the piece; a record may reach beyond it.
             limit: Where the lines end that may belong to a record.
