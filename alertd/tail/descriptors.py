@@ -94,7 +94,7 @@ class Descriptors:
             for file in list(self._open):
                 if excess <= 0:
                     return
-                if file.is_unnamed or file.is_held or (file.is_behind and not may_be_behind):
+                if file.unnamed or file.is_held or (file.is_behind and not may_be_behind):
                     continue
                 self.close(file)
                 excess -= 1

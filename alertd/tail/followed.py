@@ -60,7 +60,6 @@ class FollowedFile:
         "is_rotated",
         "is_skipping",
         "is_suspect",
-        "is_unnamed",
         "is_wanted",
         "key",
         "looked_at",
@@ -75,6 +74,7 @@ class FollowedFile:
         "source",
         "tail",
         "target",
+        "unnamed",
         "verified_ns",
         "was_empty",
     )
@@ -112,8 +112,8 @@ class FollowedFile:
         self.is_wanted = True
         self.is_rotated = False
         self.is_deleted = False
-        self.is_unnamed = False
-        """It has a name, but the last look did not see which: it could not be opened again."""
+        self.unnamed = 0
+        """Looks in a row that saw no name of it: it could not be opened again."""
         self.is_suspect = False
         self.is_final = False
         self.is_closed = False

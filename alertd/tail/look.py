@@ -16,17 +16,19 @@ if TYPE_CHECKING:
     from alertd.tail.survey import Survey, View
 
 
-class HeldError(Exception):
+class UndecidedError(Exception):
     """
-    A batch is being evaluated of files that are in doubt: the next look judges.
+    This look cannot judge some files; the next one will.
+
+    A batch of one of them is being evaluated, or their names were changed while they were listed.
 
     Attributes:
         homes: Source and home of those files.
     """
 
-    def __init__(self, files: Iterable[FollowedFile]) -> None:
+    def __init__(self, homes: Iterable[tuple[str, str]]) -> None:
         super().__init__()
-        self.homes = {(file.source, file.home) for file in files}
+        self.homes = frozenset(homes)
 
 
 class Fresh(NamedTuple):

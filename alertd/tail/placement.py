@@ -13,11 +13,11 @@ looked at again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from alertd.tail.copies import Copies
 from alertd.tail.enrolment import Enrolment
-from alertd.tail.look import HeldError, Look
+from alertd.tail.look import Look, UndecidedError
 from alertd.tail.newcomers import Newcomers
 from alertd.tail.resumption import Resumption
 from alertd.tail.siblings import directory_of
@@ -36,6 +36,12 @@ if TYPE_CHECKING:
     from alertd.tail.trouble import Troubles
 
 _AGAIN = 0.02
+
+_UNNAMED_LOOKS: Final = 3
+"""
+Looks for which a file that is open and has no name is taken as a sign that names were changed
+while they were listed; after them it is in a directory that nobody looks into.
+"""
 
 
 class Placement:
@@ -91,7 +97,7 @@ class Placement:
         for source in sources:
             try:
                 await self._settle_source(source, look)
-            except HeldError as error:
+            except UndecidedError as error:
                 undecided |= error.homes
         await self._copies.settle()
         self._roster.undecided = undecided
@@ -118,6 +124,13 @@ class Placement:
         return {directory_of(name) for name in names}
 
     async def _settle_source(self, source: Source, look: Look) -> None:
+        between_names = {
+            (source.name, file.home)
+            for file in self._roster.of(source.name).values()
+            if 0 < file.unnamed <= _UNNAMED_LOOKS and not file.is_deleted
+        }
+        if between_names:
+            raise UndecidedError(between_names)
         fresh = await self._newcomers.open_unknown(source, look)
         try:
             await self._continue(source, look, fresh)
@@ -132,7 +145,7 @@ class Placement:
                 await self._truncation.verify(file, look)
             held = [file for file in doubtful if file.is_held]
             if held:
-                raise HeldError(held)
+                raise UndecidedError((file.source, file.home) for file in held)
             self._leave_out_followed(source, fresh)
             await self._unseen.follow(source, look, fresh)
             self._leave_out_followed(source, fresh)

@@ -554,7 +554,7 @@ class Tailer:
             for file in sorted(files, key=lambda file: file.rank)[:-_ROTATED_OPEN]:
                 if file.is_deleted:
                     self._finish(file)
-                elif not file.is_archive and not file.is_unnamed:
+                elif not file.is_archive and not file.unnamed:
                     self._descriptors.close(file)
 
 

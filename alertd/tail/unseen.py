@@ -23,9 +23,9 @@ import structlog
 
 from alertd.core.framing import Framing
 from alertd.tail.away import away
-from alertd.tail.content import COMPRESSED, Archive, begins_like, holds
+from alertd.tail.content import COMPRESSED, Archive, Content, begins_like, holds
 from alertd.tail.identity import WITNESS
-from alertd.tail.look import Fresh, HeldError
+from alertd.tail.look import Fresh, UndecidedError
 from alertd.tail.rotation import oldest_first, uncompressed
 from alertd.tail.siblings import (
     directory_of,
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from alertd.core.rules import Source
-    from alertd.tail.content import Content
     from alertd.tail.copies import Copies
     from alertd.tail.descriptors import Descriptors
     from alertd.tail.enrolment import Enrolment
@@ -56,6 +55,9 @@ _SLACK: Final = 3.0
 """Seconds before the last look whose files it may have missed: they were just being renamed."""
 
 _AGAIN: Final = 0.1
+
+_SHIFTED_LOOKS: Final = 5
+"""Looks in a row that are left to the next one because names were being changed."""
 
 _YOUNG: Final = 2.0
 """Seconds after which an archive beside what it was made of is no longer being written."""
@@ -86,6 +88,8 @@ class Unseen:
         """Rotations at the last look, by inode, with their times of modification."""
         self._judged: dict[tuple[int, int], int] = {}
         """Rotations that were decided about since then, likewise."""
+        self._shifted: dict[tuple[str, str], int] = {}
+        """Looks in a row, by source and home, that found a name leading elsewhere."""
 
     async def follow(self, source: Source, look: Look, fresh: list[Fresh]) -> None:
         """
@@ -97,7 +101,8 @@ class Unseen:
             fresh: New files that the globs mean; those among the rotations are taken out.
 
         Raises:
-            HeldError: A file is being read that one of them may be a copy of.
+            UndecidedError: A file is being read that one of them may be a copy of, or one of them
+                could not be opened under the name that it had a moment ago.
         """
         for home in sorted(self._roster.homes(source.name) & look.rotations.keys()):
             names = self._new_names(source, home, look)
@@ -106,7 +111,7 @@ class Unseen:
             # They may be copies of a file that has been truncated since.
             for file in self._roster.at_home(source.name, home).copy():
                 if file.is_held:
-                    raise HeldError([file])
+                    raise UndecidedError([(source.name, home)])
                 await self._truncation.verify(file, look)
             names = self._new_names(source, home, look)
             between = await self._open_unread(source, home, names, look, fresh)
@@ -129,10 +134,7 @@ class Unseen:
         self._seen = {
             inode: judged.get(inode, time)
             for inode, time in (await away(_times, paths)).items()
-            if before is None
-            or inode in judged
-            or inode in followed
-            or before.get(inode) == time
+            if before is None or inode in judged or inode in followed or before.get(inode) == time
         }
 
     def _unread(self, source: Source, home: str) -> list[StoredFile]:
@@ -173,34 +175,32 @@ class Unseen:
     async def _open_unread(
         self, source: Source, home: str, names: list[str], look: Look, fresh: list[Fresh]
     ) -> list[Fresh]:
-        """Open those of some rotations that nobody has read."""
+        """
+        Open those of some rotations that nobody has read.
+
+        Raises:
+            UndecidedError: One of them has another name by now.
+        """
         directory = directory_of(home)
         unread = []
         already = {one.path: one for one in fresh}
-        paths = [join(directory, name) for name in names]
         listing = look.view.listings[directory]
+        inodes = {join(directory, name): listing.names[name].inode for name in names}
         there = {(listing.device, entry.inode) for entry in listing.names.values()}
         # What one of these became keeps its time of modification.
         gone = {time for inode, time in (self._seen or {}).items() if inode not in there}
-        paths = await away(self._changed, paths, self._last_look.get((source.name, home)), gone)
-        opened = await away(open_all, [path for path in paths if path not in already])
-        contents = iter(opened)
-        followed = self._roster.of(source.name)
-        inodes = {(one.key.device, one.key.inode) for one in fresh}
+        paths = await away(self._changed, inodes, self._last_look.get((source.name, home)), gone)
+        new = [path for path in paths if path not in already]
+        opened = dict(zip(new, await away(open_all, new), strict=True))
+        self._see_shifted(source, home, inodes, opened)
         for path in paths:
             one = already.get(path)
             if one is None:
-                content = next(contents)
+                content = opened[path]
                 if content is None or isinstance(content, OSError):
                     continue
                 status = content.status()
                 key = key_of(source.name, content)
-                if (key.device, key.inode) in followed.keys() | inodes:
-                    # Names are being shifted: another file had this one a moment ago.
-                    content.close()
-                    look.want_again(_AGAIN)
-                    continue
-                inodes.add((key.device, key.inode))
                 one = Fresh(path, path, (), key, content, status.st_size, status.st_mtime_ns)
             self._judged[one.key.device, one.key.inode] = one.mtime_ns
             if one.key in self._roster.stored:
@@ -219,22 +219,50 @@ class Unseen:
                 one.content.close()
         return unread
 
-    def _changed(self, paths: list[str], since: float | None, gone: set[int]) -> list[str]:
+    def _see_shifted(
+        self,
+        source: Source,
+        home: str,
+        inodes: dict[str, int],
+        opened: dict[str, Content | OSError | None],
+    ) -> None:
+        """Leave it to the next look if a name led elsewhere: it may find two names for one file."""
+        shifted = []
+        for path, content in opened.items():
+            if isinstance(content, FileNotFoundError):
+                shifted.append(path)
+            elif isinstance(content, Content) and content.inode != inodes[path]:
+                content.close()
+                opened[path] = None
+                shifted.append(path)
+        count = self._shifted.pop((source.name, home), 0)
+        if not shifted or count >= _SHIFTED_LOOKS:
+            return
+        self._shifted[source.name, home] = count + 1
+        for content in opened.values():
+            if isinstance(content, Content):
+                content.close()
+        raise UndecidedError([(source.name, home)])
+
+    def _changed(self, inodes: dict[str, int], since: float | None, gone: set[int]) -> list[str]:
         """
         Return the paths of files that were not there at the last look, or not like this.
 
         Args:
-            paths: Rotations.
+            inodes: Of rotations, by path, as they were listed.
             since: When the run before this one looked last.
             gone: Times of modification of rotations that were there at the last look.
         """
         changed = []
-        for path in paths:
+        for path, inode in inodes.items():
             try:
                 status = os.stat(path)  # noqa: PTH116 - many
             except OSError:
+                changed.append(path)
                 continue
-            if self._seen is None:
+            if status.st_ino != inode:
+                is_new = True
+            elif self._seen is None:
                 is_new = since is not None and status.st_mtime_ns >= (since - _SLACK) * 1e9
             elif path.endswith(COMPRESSED):
                 with contextlib.suppress(OSError):

@@ -45,7 +45,7 @@ def locate(
                 roster.touch(file)
             file.target = found[file.path].target
             file.is_wanted = True
-            file.is_unnamed = False
+            file.unnamed = 0
             file.is_rotated = file.home not in paths
             if not file.is_rotated:
                 file.is_deleted = False
@@ -56,6 +56,8 @@ def locate(
         if file.content is None and (file.path != path or file.is_suspect or file.is_behind):
             descriptors.open(file)  # only that shows whose inode it is
         if file.is_lost:
+            # What has its inode now has that name, not this file.
+            file.path, file.is_rotated = path, was_rotated
             roster.lose(file)
             continue
         if file.is_rotated and not was_rotated:
@@ -65,7 +67,7 @@ def locate(
 def _look_beside(file: FollowedFile, look: Look, roster: Roster) -> None:
     directories = [directory_of(file.target), directory_of(file.path)]
     path = look.name_of(file.key.inode, file.key.device, directories)
-    file.is_unnamed = path is None
+    file.unnamed = file.unnamed + 1 if path is None else 0
     if path is not None:
         if path not in (file.path, file.target):
             file.path = file.target = path
