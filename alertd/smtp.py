@@ -441,7 +441,8 @@ class _Transaction:
 
 
 def _judged(code: int, message: str) -> Outcome:
-    detail = _short(f"{code} {message}")
+    # Whole, because half a password at the end of what is shown could not be recognised.
+    detail = f"{code} {message}"
     if _is_permanent(code):
         return Outcome("refused", detail)
     if _is_temporary(code):

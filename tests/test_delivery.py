@@ -756,9 +756,12 @@ def test_a_mailbox_that_is_closed_for_hours_gets_one_mail_and_delays_no_other(
             await bench.commit(notice(number, recipients=(A, B)))
             await bench.settle()
         prompt = len(server.copies_for(B))
+        errors = [(await bench.delivery.status())["last_error"]]
         await bench.after(7200.0)
+        errors.append((await bench.delivery.status())["last_error"])
 
         assert 4 == prompt == len(server.copies_for(B))
+        assert [f"{A} deferred: 451 over quota", None] == errors
         # What has failed least often goes first.
         assert [{"id-1", "id-2", "id-3"}, {"id-0"}] == [
             set(re.findall(r"\bid-\d+\b", text(payload))) for payload in server.copies_for(A)
@@ -966,7 +969,7 @@ def test_a_commit_wakes_the_loop_and_an_idle_connection_is_closed(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`run` sends what `wake` announces, lets go of the server after a while, and drains."""
-    monkeypatch.setattr("alertd.delivery._IDLE", 0.01)
+    monkeypatch.setattr("alertd.delivery.loop._IDLE", 0.01)
     closed = asyncio.Event()
 
     class Closing(Recorder):

@@ -457,6 +457,30 @@ def test_the_password_is_never_said(
     assert [] == [spelling for spelling in spellings if spelling in said]
 
 
+@pytest.mark.parametrize("phase", ["auth", "mail", "rcpt[0]", "dot"])
+@pytest.mark.parametrize("shown", range(1, len(PASSWORD)))
+def test_no_part_of_a_password_is_said_where_a_text_is_cut(phase: str, shown: int) -> None:
+    """S7: it is taken out before the text is made short."""
+
+    async def work(place: int) -> str:
+        filling = "." * (200 - shown - place)
+        async with ScriptedServer([(phase, reply(550, filling + PASSWORD))]) as server:
+            mailer = notifier_for(server, username="robin")
+            try:
+                [outcome] = (await mailer.send(SENDER, [ONE], MAIL)).values()
+            except DeliveryError as error:
+                return error.detail
+            finally:
+                await mailer.close()
+            return outcome.detail
+
+    before = run(work(0)).index("....")
+    said = run(work(before))
+
+    assert "..." in said
+    assert PASSWORD[:shown] not in said[before:]
+
+
 # TLS --------------------------------------------------------------------------------------------
 
 

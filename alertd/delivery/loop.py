@@ -1,9 +1,8 @@
 """
-Outbox to mail server: what has been committed gets sent, however long that takes.
+One mail at a time: freeze its bytes, send them, record each recipient's outcome, next.
 
-One mail at a time: freeze its bytes, send them, record each recipient's outcome, next.  Only after
-the server's 250 is a recipient marked sent, so whatever dies in between leads to a repeat that is
-byte-identical, never to a loss.  Which alerts share a mail is decided in ``core.mailing``.
+Only after the server's 250 is a recipient marked sent, so whatever dies in between leads to a
+repeat that is byte-identical, never to a loss.
 
 Refuses to give up early, to try in a hurry, and to let one mail, recipient or rule hold up others:
 a server in trouble is left alone for a while, and so is an address; what has failed most often
@@ -31,6 +30,8 @@ import structlog
 
 from alertd.core.mailing import Mailing, Mailings
 from alertd.core.render import Mail, cut_mail, render_alert, render_joined
+from alertd.delivery.ledger import Ledger
+from alertd.delivery.patience import AT_MOST, LATER, SOON, Patience
 from alertd.smtp import DeliveryError, Outcome
 from alertd.state import Copy, Cut, Dropped, Frozen, Judged, Retained, Retried, StateError
 
@@ -43,13 +44,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-SOON: Final = 5.0
-"""Seconds until the second attempt where no server was reached, or none answered."""
-LATER: Final = 60.0
-"""Seconds until the second attempt where a server said: not now."""
-AT_MOST: Final = 900.0
-"""Seconds between attempts that have kept failing."""
-_JITTER: Final = 0.1
 GIVE_UP_AFTER: Final = 5 * 86_400.0
 _TRY_AT_LEAST: Final = 3600.0
 """Seconds for which even the oldest mail is tried after a start: the network may come up late."""
@@ -111,27 +105,6 @@ class _Waiting:
         return [copy for copy in self.copies.values() if copy.next_attempt <= now]
 
 
-@dataclass(slots=True)
-class _Trouble:
-    """How often in a row something has failed, and until when it is left alone."""
-
-    failures: int = 0
-    until: float = -math.inf
-    kind: str = ""
-
-
-def retry_delay(failures: int, first: float, jitter: float) -> float:
-    """
-    Return the seconds to wait after so many failures in a row.
-
-    Args:
-        failures: At least 1.
-        first: Seconds after the first one; they double each time, up to 15 minutes.
-        jitter: Between 0 and 1; spreads those who wait for the same server by up to a tenth.
-    """
-    return min(first * 2.0 ** min(failures - 1, 10), AT_MOST) * (1 + _JITTER * jitter)
-
-
 class Delivery:
     """
     The way out.
@@ -147,9 +120,6 @@ class Delivery:
         monotonic: Seconds of a clock that never jumps.
         jitter: A random number between 0 and 1.
         digest_after: Seconds from meeting the hour's limit to the first digest.
-
-    Attributes:
-        failures: Copies that are known to have failed for good since the start.
     """
 
     def __init__(
@@ -166,7 +136,6 @@ class Delivery:
         jitter: Callable[[], float] = random.random,
         digest_after: float = 60.0,
     ) -> None:
-        self.failures = 0
         self._busy_since: float | None = None
         self._outbox = outbox
         self._notifier = notifier
@@ -176,7 +145,6 @@ class Delivery:
         self._is_caught_up = is_caught_up
         self._clock = clock
         self._monotonic = monotonic
-        self._jitter = jitter
         self._mailings = Mailings(
             join_older_than=email.join_older_than,
             max_per_hour=email.max_per_hour,
@@ -187,22 +155,24 @@ class Delivery:
         self._epoch = clock() - monotonic()
         self._started_at = self._now()
         self._waiting: dict[str, _Waiting] = {}
-        self._unrecorded: list[Record] = []
+        self._ledger = Ledger(outbox)
+        self._patience = Patience(self._now, jitter)
         self._last_number = 0
         self._is_loaded = False
         self._has_news = True
         self._knows_history = False
-        self._server = _Trouble()
-        self._addresses: dict[str, _Trouble] = {}
-        self._last_error: str | None = None
         self._retired: list[Notifier] = []
         self._since_prune = 0
         self._is_connected = False
         self._is_draining = False
-        self._cannot_record = False
         self._turn = asyncio.Lock()
         self._awake = asyncio.Event()
         self._awake.set()
+
+    @property
+    def failures(self) -> int:
+        """How many copies are known to have failed for good since the start."""
+        return self._ledger.failures
 
     @property
     def is_stuck(self) -> bool:
@@ -254,16 +224,16 @@ class Delivery:
             self._awake.clear()
             self._has_news = True
         await self._close_retired()
-        if not await self._record() and (
-            not self._is_loaded or any(isinstance(r, Retained) for r in self._unrecorded)
+        if not await self._ledger.write() and (
+            not self._is_loaded or self._ledger.is_recipient_unsettled
         ):
             # Whom to tell is not settled until it is on disk.
             return _RECORD_AGAIN
         await self._take_in()
         now = self._now()
-        chosen = self._server.until if self._server.until > now else self._choose(now)
+        chosen = self._patience.until if self._patience.until > now else self._choose(now)
         if isinstance(chosen, float):
-            if self._unrecorded:
+            if not self._ledger.is_empty:
                 return min(chosen - now, _RECORD_AGAIN)
             await self._prune_now_and_then()
             return max(chosen - now, 0.0)
@@ -283,7 +253,7 @@ class Delivery:
         self.wake()
         try:
             async with asyncio.timeout(deadline), self._turn:
-                await self._record()
+                await self._ledger.write()
                 await self._close_retired()
                 await self._close(self._notifier)
         except TimeoutError:
@@ -302,8 +272,7 @@ class Delivery:
         self._mailings.reconfigure(
             join_older_than=email.join_older_than, max_per_hour=email.max_per_hour
         )
-        self._server = _Trouble()
-        self._addresses.clear()
+        self._patience.forget()
         for mail in self._waiting.values():
             mail.copies = {
                 address: msgspec.structs.replace(copy, next_attempt=0.0)
@@ -335,8 +304,7 @@ class Delivery:
             which: A Message-ID, the id of an alert in it, or ``all``.
         """
         await self._record_now(Retried(which, self._now()))
-        self._server = _Trouble()
-        self._addresses.clear()
+        self._patience.forget()
         self._mailings.open()
         self.wake()
 
@@ -374,13 +342,13 @@ class Delivery:
             async with asyncio.timeout(within):
                 await self._turn.acquire()
         except TimeoutError:
-            self._unrecorded.append(record)
+            self._ledger.add(record)
             self._is_loaded = False
             return False
         try:
-            self._unrecorded.append(record)
+            self._ledger.add(record)
             self._is_loaded = False
-            await self._record()
+            await self._ledger.write()
         finally:
             self._turn.release()
         return True
@@ -403,8 +371,8 @@ class Delivery:
             "held": self._mailings.held(),
             "failed": counts.failed,
             "sent_last_hour": self._mailings.sent_last_hour(now),
-            "last_error": self._last_error,
-            "next_attempt_in": self._server.until - now if self._server.until > now else None,
+            "last_error": self._patience.last_error,
+            "next_attempt_in": until - now if (until := self._patience.until) > now else None,
         }
 
     def _now(self) -> float:
@@ -480,32 +448,6 @@ class Delivery:
         self._is_loaded = True
         self._has_news = True
 
-    async def _record(self) -> bool:
-        """Write down what has happened; say whether all of it is on disk."""
-        if not self._unrecorded:
-            return True
-        records = tuple(self._unrecorded)
-        try:
-            await self._outbox.write(records)
-        except StateError as error:
-            if not error.is_temporary:
-                raise
-            if not self._cannot_record:
-                self._cannot_record = True
-                log.error("outcome not recorded", reason=str(error))  # noqa: TRY400
-            return False
-        del self._unrecorded[: len(records)]
-        self.failures += sum(
-            copy.status == "failed"
-            for record in records
-            if isinstance(record, Judged)
-            for copy in record.copies
-        )
-        if self._cannot_record:
-            self._cannot_record = False
-            log.info("outcomes recorded", records=len(records))
-        return True
-
     async def _prune_now_and_then(self) -> None:
         if self._since_prune < _PRUNE_EVERY:
             return
@@ -541,7 +483,7 @@ class Delivery:
         else:
             # Thousands of alerts take a second, in which other tasks want to run.
             mail = await asyncio.to_thread(self._rendered, notices, mailing)
-        self._unrecorded.append(
+        self._ledger.add(
             Frozen(
                 message_id=mail.message_id,
                 payload=mail.payload,
@@ -551,7 +493,7 @@ class Delivery:
                 at=now,
             )
         )
-        is_stored = await self._record()
+        is_stored = await self._ledger.write()
         self._mailings.take(mailing, now)
         self._since_prune += 1
         waiting = self._waiting.setdefault(
@@ -591,7 +533,7 @@ class Delivery:
             self._judge(
                 mail, {copy.address: Outcome("refused", "its bytes are gone") for copy in due}
             )
-            await self._record()
+            await self._ledger.write()
             return
         addresses = [copy.address for copy in due]
         self._is_connected = True
@@ -619,7 +561,7 @@ class Delivery:
                     if not _TOO_LARGE.search(outcome.detail)
                 }
             self._judge(mail, judged)
-        await self._record()
+        await self._ledger.write()
 
     def _cut_to_fit(self, mail: _Waiting, payload: bytes, detail: str) -> bool:
         """Make a mail shorter if the server finds it too large; say whether that has been done."""
@@ -627,7 +569,7 @@ class Delivery:
         if cut is None:
             return False
         log.warning("mail too large; trying a shorter one", message_id=mail.message_id)
-        self._unrecorded.append(Cut(mail.message_id, cut))
+        self._ledger.add(Cut(mail.message_id, cut))
         mail.payload = cut
         return True
 
@@ -638,7 +580,7 @@ class Delivery:
             return
         is_about_server = error.kind in {"connect", "tls", "login"}
         first = SOON if error.kind in {"connect", "tls"} else LATER
-        self._leave_server_alone(error.kind, error.detail, first)
+        self._patience.leave_server_alone(error.kind, error.detail, first)
         now = self._now()
         # Another mail would have fared no better, so this one does not lose its turn.
         changed = [
@@ -662,28 +604,28 @@ class Delivery:
                             copy, status="sent", attempts=copy.attempts + 1, detail=outcome.detail
                         )
                     )
-                    self._welcome(address)
+                    if self._patience.welcome(address):
+                        # Deferred copies keep their own time: it may have been their own fault.
+                        self._mailings.close(address, -math.inf)
                 case "refused":
                     changed.append(
                         msgspec.structs.replace(
                             copy, status="failed", attempts=copy.attempts + 1, detail=outcome.detail
                         )
                     )
-                    self._complain(address, "refused", outcome.detail)
+                    self._patience.refused(address, outcome.detail)
                 case "deferred":
                     changed.append(self._postponed(mail, copy, outcome.detail, LATER))
-                    trouble = self._complain(address, "deferred", outcome.detail)
-                    trouble.failures += 1
-                    delay = retry_delay(trouble.failures, LATER, self._jitter())
-                    self._mailings.close(address, now + delay)
+                    self._mailings.close(address, self._patience.deferred(address, outcome.detail))
                 case "uncertain":
                     is_uncertain = True
                     copy = self._postponed(mail, copy, outcome.detail, SOON)
                     changed.append(msgspec.structs.replace(copy, is_uncertain=True))
         if is_uncertain:
-            self._leave_server_alone("uncertain", next(iter(outcomes.values())).detail, SOON)
+            detail = next(iter(outcomes.values())).detail
+            self._patience.leave_server_alone("uncertain", detail, SOON)
         else:
-            self._forgive_server()
+            self._patience.forgive_server()
         sent = sum(copy.status == "sent" for copy in changed)
         if sent:
             log.info("mail sent", message_id=mail.message_id, recipients=sent)
@@ -698,7 +640,7 @@ class Delivery:
             return msgspec.structs.replace(
                 copy, status="failed", attempts=attempts, detail=f"given up: {detail}"[:200]
             )
-        delay = retry_delay(max(attempts, 1), first, self._jitter())
+        delay = self._patience.delay(max(attempts, 1), first)
         return msgspec.structs.replace(
             copy, attempts=attempts, next_attempt=now + delay, detail=detail
         )
@@ -723,38 +665,4 @@ class Delivery:
                 )
         if not mail.copies:
             del self._waiting[mail.message_id]
-        self._unrecorded.append(Judged(mail.message_id, tuple(changed), now))
-
-    # Trouble, and its end; both are said once.
-
-    def _leave_server_alone(self, kind: str, detail: str, first: float) -> None:
-        trouble = self._server
-        trouble.failures += 1
-        delay = retry_delay(trouble.failures, first, self._jitter())
-        trouble.until = self._now() + delay
-        self._last_error = f"{kind}: {detail}"
-        if trouble.kind != kind:
-            trouble.kind = kind
-            log.warning("delivery failing", kind=kind, reason=detail, retry_in_s=round(delay))
-
-    def _forgive_server(self) -> None:
-        if self._server.failures:
-            log.info("delivery recovered", failures=self._server.failures)
-            self._server = _Trouble()
-        self._last_error = None
-
-    def _complain(self, address: str, kind: str, detail: str) -> _Trouble:
-        trouble = self._addresses.setdefault(address, _Trouble())
-        self._last_error = f"{address} {kind}: {detail}"
-        if trouble.kind != kind:
-            trouble.kind = kind
-            log.warning("recipient not reached", recipient=address, kind=kind, reason=detail)
-        return trouble
-
-    def _welcome(self, address: str) -> None:
-        trouble = self._addresses.pop(address, None)
-        if trouble is None:
-            return
-        log.info("recipient accepts mail again", recipient=address)
-        # Copies that were deferred keep their own time: it may have been their own fault.
-        self._mailings.close(address, -math.inf)
+        self._ledger.add(Judged(mail.message_id, tuple(changed), now))
