@@ -18,18 +18,21 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiosmtpd.controller import Controller
 
+import alertd as alertd_package
 from alertd.control import ControlError, request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from email.message import EmailMessage
-    from pathlib import Path
 
     from aiosmtpd.smtp import SMTP, Envelope, Session
+
+CODE = str(Path(alertd_package.__file__).parents[1])
 
 WITHIN = 20.0
 """Seconds after which a test gives up waiting."""
@@ -199,11 +202,19 @@ directory = "{self.state}"
         """The end of what the daemon has logged."""
         return self.log[-3000:]
 
-    def start(self, *, wait: bool = True) -> None:
-        """Start a daemon, and wait until it says that it is ready."""
+    def start(self, *, wait: bool = True, program: Sequence[str | Path] = ("-m", "alertd")) -> None:
+        """
+        Start a daemon.
+
+        Args:
+            wait: Until it says that it is ready.
+            program: What Python is to run.
+        """
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "alertd", "run", "--config", str(self.config)],
-            env=_environment(NOTIFY_SOCKET=str(self._notified)),
+            [sys.executable, *program, "run", "--config", str(self.config)],
+            # The code that the test itself uses, wherever that lies and whatever is installed.
+            env=_environment(NOTIFY_SOCKET=str(self._notified), PYTHONPATH=CODE),
+            cwd=self.directory,
             stdout=self._log,
             stderr=self._log,
         )
@@ -221,6 +232,11 @@ directory = "{self.state}"
                 raise AssertionError(f"alertd did not say {message}:\n{self.last_words}") from None
             if message in said:
                 return
+
+    def wait(self, within: float = WITHIN) -> int:
+        """Return the exit code of a daemon that ends by itself."""
+        assert self._process is not None
+        return self._process.wait(timeout=within)
 
     def kill(self) -> None:
         """End the daemon as the kernel does when memory is short."""
