@@ -1524,7 +1524,7 @@ def test_the_example_names_every_key() -> None:
     keys = {
         key
         for table in (Document, EmailTable, StateTable, LogTable, SourceTable, RuleTable)
-        for key in table.model_fields
+        for key in table.keys
     } - {"email", "state", "log", "source", "rule"}
 
     missing = {key for key in keys if not any(line.startswith(f"{key} = ") for line in lines)}
@@ -1538,7 +1538,7 @@ def test_the_defaults_in_the_example_are_the_defaults() -> None:
     known = "|".join(
         key
         for table in (Document, EmailTable, StateTable, LogTable, SourceTable, RuleTable)
-        for key in table.model_fields
+        for key in table.keys
     ).split("|")
     lines = [
         line.removeprefix("# ")
@@ -1558,10 +1558,10 @@ def test_the_defaults_in_the_example_are_the_defaults() -> None:
 
 KEYS = st.sampled_from(
     [
-        *Document.model_fields,
-        *EmailTable.model_fields,
-        *SourceTable.model_fields,
-        *RuleTable.model_fields,
+        *Document.keys,
+        *EmailTable.keys,
+        *SourceTable.keys,
+        *RuleTable.keys,
         "a.b",
         "",
         "not",

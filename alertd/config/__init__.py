@@ -5,8 +5,9 @@ TOML and environment → validated settings, or errors that a person can act on.
 given; and it refuses everything at once, each line with a place, a value and a remedy.
 
 The way through: ``loading`` reads the file and puts ``environment`` over it, ``schema`` says which
-keys there are, ``values``, ``units`` and ``conditions`` what each may hold, ``checks`` what only
-shows when they are seen together, ``machine`` what stands for what was left out.
+keys there are, ``tables`` goes through them, ``values``, ``units`` and ``conditions`` say what each
+may hold, ``checks`` what only shows when they are seen together, ``machine`` what stands for what
+was left out.
 """
 
 from alertd.config.errors import ConfigError

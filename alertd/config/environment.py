@@ -1,5 +1,5 @@
 """
-What the environment overrides, through pydantic-settings.
+What the environment overrides.
 
 A variable that begins with ``ALERTD_`` and means nothing is refused: it is a misspelt setting, and
 whoever set it believes that it works.
@@ -31,9 +31,7 @@ def overrides(environ: Mapping[str, str]) -> tuple[dict[str, dict[str, object]],
     Returns:
         By section and key; and a finding for every variable that means nothing.
     """
-    known = {
-        variable(section, key) for section, table in SECTIONS.items() for key in table.model_fields
-    }
+    known = {variable(section, key) for section, table in SECTIONS.items() for key in table.keys}
     ours = {name: text for name, text in environ.items() if name.startswith(PREFIX)}
     findings = [
         Finding((name,), f"unknown variable; {_meant(name, known)}")

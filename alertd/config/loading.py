@@ -12,16 +12,14 @@ from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from alertd.config import checks, machine, values
 from alertd.config.environment import PATH_VARIABLE, PREFIX, overrides, variable
 from alertd.config.errors import ConfigError, Report, show, suggestion
 from alertd.config.password import find_password
 from alertd.config.reading import read
-from alertd.config.refusals import findings, mend
 from alertd.config.schema import Document, EmailTable
 from alertd.config.settings import Config, Email, Log, State
+from alertd.config.tables import Reading
 from alertd.config.units import spell_size
 from alertd.core.rules import Rule, Source
 
@@ -121,22 +119,17 @@ class _Loading:
         return config
 
     def _document(self) -> Document:
-        """Validate every table by itself, and mend what is refused."""
+        """Read every table by itself, and put something harmless for what is refused."""
         tables = self._file.tables
         for section, given in self._overrides.items():
             below = tables.get(section, {})
             if isinstance(below, dict):
                 tables[section] = {**below, **given}
-        try:
-            return Document.model_validate(tables)
-        except ValidationError as error:
-            details = error.errors(include_url=False)
-        self._report.errors += findings(details)
-        for detail in details:
-            place = tuple(str(key) for key in detail["loc"])
-            self._refused.add(place)
-            mend(tables, place)
-        return Document.model_validate(tables)
+        reading = Reading()
+        document = reading.table(Document, tables, ())
+        self._report.errors += reading.findings
+        self._refused = reading.refused
+        return document
 
     def _sources(self, tables: Mapping[str, SourceTable]) -> dict[str, Source]:
         """Make the sources, by name."""
@@ -151,13 +144,11 @@ class _Loading:
             source = Source(
                 name=name,
                 timezone=table.timezone or self._local_timezone(name),
-                **table.model_dump(exclude={"timezone"}),
+                **table.values(without={"timezone"}),
             )
             sources[name] = source
             if not self._is_refused("source", name, "format", "columns", "timestamp"):
-                self._report.errors += checks.check_source(
-                    source, frozenset(table.model_fields_set)
-                )
+                self._report.errors += checks.check_source(source, table.given)
         return sources
 
     def _local_timezone(self, name: str) -> tzinfo:
@@ -202,9 +193,7 @@ class _Loading:
             sources=table.source or tuple(sources),
             recipients=table.recipients or recipients,
             cooldown=cooldown if table.cooldown is None else table.cooldown,
-            **table.model_dump(exclude={"source", "recipients", "cooldown", "match", "unless"}),
-            match=table.match,
-            unless=table.unless,
+            **table.values(without={"source", "recipients", "cooldown"}),
         )
         if not (
             rule.recipients
@@ -238,11 +227,9 @@ class _Loading:
             machine_memory = machine.memory()
             memory_max = int(given * machine_memory)
             share = f" ({given:.0%} of this machine's {spell_size(machine_memory)})"
-        if "memory_max" not in document.model_fields_set:
+        if "memory_max" not in document.given:
             left_out = {
-                name
-                for name, table in document.rule.items()
-                if "max_keys" not in table.model_fields_set
+                name for name, table in document.rule.items() if "max_keys" not in table.given
             }
             rules[:] = checks.fitted(rules, left_out, memory_max)
         self._report.errors += checks.check_memory(rules, memory_max, share)
@@ -266,7 +253,7 @@ class _Loading:
         )
 
     def _password(self, table: EmailTable) -> str | None:
-        if not self._with_password or self._is_refused("email", *EmailTable.model_fields):
+        if not self._with_password or self._is_refused("email", *EmailTable.keys):
             return None
         if self._file.is_public and self._has_password:
             self._report.refuse(

@@ -1,142 +1,112 @@
-"""
-The tables of a configuration file, key by key.
+"""The tables of a configuration file, key by key."""
 
-Every field's first example is shown as the remedy where the key is missing, and stands in for it
-while the rest of a broken file is looked at.
-"""
+from __future__ import annotations
 
-# No `from __future__ import annotations`: pydantic reads these annotations at run time.
-from datetime import tzinfo
-from typing import Annotated, Literal
-
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, SkipValidation
+from typing import TYPE_CHECKING
 
 from alertd.config import units, values
 from alertd.config.conditions import selector
-from alertd.config.settings import Level, LogFormat, Security
-from alertd.core.rules import Format, Selector, Severity
+from alertd.config.tables import Table, named, optional, required, section
 
-Text = Annotated[str, BeforeValidator(values.text)]
-Duration = Annotated[float, BeforeValidator(units.duration)]
-Size = Annotated[int, BeforeValidator(units.size)]
-Flag = Annotated[bool, BeforeValidator(values.flag)]
-Path = Annotated[str, BeforeValidator(values.absolute)]
-Globs = Annotated[tuple[str, ...], BeforeValidator(values.many(values.glob, "/var/log/app/*.log"))]
-Names = Annotated[tuple[str, ...], BeforeValidator(values.many(values.text, "name"))]
-Addresses = Annotated[
-    tuple[str, ...], BeforeValidator(values.many(values.address, "ops@example.com"))
-]
-# Its parts are values of the core, which pydantic has no business with.
-SelectorValue = Annotated[SkipValidation[Selector], PlainValidator(selector)]
+if TYPE_CHECKING:
+    from datetime import tzinfo
+    from typing import Literal
+
+    from alertd.config.settings import Level, LogFormat, Security
+    from alertd.core.rules import Format, Selector, Severity
 
 MOST_EVENTS = 100_000
 
-
-class Table(BaseModel):
-    """A table in which every key is known."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+_globs = values.many(values.glob, "/var/log/app/*.log")
+_names = values.many(values.text, "name")
+_addresses = values.many(values.address, "ops@example.com")
 
 
 class EmailTable(Table):
     """``[email]``: how mail leaves."""
 
-    host: Annotated[str, BeforeValidator(values.host)] = Field(examples=["smtp.example.com"])
-    port: Annotated[int, BeforeValidator(values.whole(1, 65535, example=587))] | None = None
-    security: Annotated[Security, BeforeValidator(values.choice("starttls", "tls", "none"))] = (
-        "starttls"
+    host: str = required(values.host, "smtp.example.com")
+    port: int | None = optional(values.whole(1, 65535, example=587), None)
+    security: Security = optional(values.choice("starttls", "tls", "none"), "starttls")
+    username: str | None = optional(values.text, None)
+    password: str | None = optional(values.secret, None)
+    password_file: str | None = optional(values.password_file, None)
+    sender: str | None = optional(values.sender, None)
+    recipients: tuple[str, ...] = optional(_addresses, ())
+    join_older_than: float = optional(units.duration, 600.0)
+    max_per_hour: int = optional(
+        values.whole(0, 1_000_000, example=60, remedy="write 0 for no limit"), 60
     )
-    username: Text | None = None
-    password: Annotated[str, BeforeValidator(values.secret)] | None = Field(None, repr=False)
-    password_file: Annotated[str, BeforeValidator(values.password_file)] | None = None
-    sender: Annotated[str, BeforeValidator(values.sender)] | None = None
-    recipients: Addresses = ()
-    join_older_than: Duration = 600.0
-    max_per_hour: Annotated[
-        int, BeforeValidator(values.whole(0, 1_000_000, example=60, remedy="write 0 for no limit"))
-    ] = 60
-    timeout: Annotated[float, BeforeValidator(units.positive_duration)] = 60.0
+    timeout: float = optional(units.positive_duration, 60.0)
 
 
 class StateTable(Table):
     """``[state]``: what must survive a crash."""
 
-    directory: Path | None = None
+    directory: str | None = optional(values.absolute, None)
 
 
 class LogTable(Table):
     """``[log]``: what alertd says about itself."""
 
-    level: Annotated[Level, BeforeValidator(values.choice("debug", "info", "warning", "error"))] = (
-        "info"
-    )
-    format: Annotated[
-        LogFormat, BeforeValidator(values.choice("auto", "console", "keyvalue", "json"))
-    ] = "auto"
+    level: Level = optional(values.choice("debug", "info", "warning", "error"), "info")
+    format: LogFormat = optional(values.choice("auto", "console", "keyvalue", "json"), "auto")
 
 
 class SourceTable(Table):
     """``[source.NAME]``: files that share a format."""
 
-    paths: Globs = Field(examples=[["/var/log/app/*.log"]])
-    exclude: Globs = ()
-    format: Annotated[
-        Format, BeforeValidator(values.choice("plain", "csv", "json", "logfmt", "syslog"))
-    ] = "plain"
-    delimiter: Annotated[str, BeforeValidator(values.delimiter)] = ","
-    columns: Annotated[tuple[str, ...], BeforeValidator(values.columns)] = ()
-    multiline: Flag = False
-    timestamp: Text = "auto"
-    timestamp_format: Annotated[str, BeforeValidator(values.timestamp_format)] | None = None
-    timezone: Annotated[tzinfo, PlainValidator(values.timezone)] | None = None
-    start_at: Annotated[
-        Literal["end", "beginning"], BeforeValidator(values.choice("end", "beginning"))
-    ] = "end"
-    max_line: Annotated[int, BeforeValidator(values.line_size)] = 65536
-    encoding: Annotated[str, BeforeValidator(values.encoding)] = "utf-8"
-    max_skew: Duration = 60.0
-    lateness: Duration = 0.0
+    paths: tuple[str, ...] = required(_globs, ["/var/log/app/*.log"])
+    exclude: tuple[str, ...] = optional(_globs, ())
+    format: Format = optional(values.choice("plain", "csv", "json", "logfmt", "syslog"), "plain")
+    delimiter: str = optional(values.delimiter, ",")
+    columns: tuple[str, ...] = optional(values.columns, ())
+    multiline: bool = optional(values.flag, default=False)
+    timestamp: str = optional(values.text, "auto")
+    timestamp_format: str | None = optional(values.timestamp_format, None)
+    timezone: tzinfo | None = optional(values.timezone, None)
+    start_at: Literal["end", "beginning"] = optional(values.choice("end", "beginning"), "end")
+    max_line: int = optional(values.line_size, 65536)
+    encoding: str = optional(values.encoding, "utf-8")
+    max_skew: float = optional(units.duration, 60.0)
+    lateness: float = optional(units.duration, 0.0)
 
 
 class RuleTable(Table):
     """``[rule.NAME]``: what to look for, and how much is too much."""
 
-    source: Names | None = None
-    match: SelectorValue = Field(examples=["ERROR"])
-    unless: SelectorValue = ()
-    group_by: Names = ()
-    kind: Annotated[Literal["threshold"], BeforeValidator(values.choice("threshold"))] = "threshold"
-    more_than: Annotated[
-        int,
-        BeforeValidator(
-            values.whole(
-                0,
-                MOST_EVENTS,
-                example=10,
-                remedy="every key keeps the times of that many events, so that the count is exact; "
-                "choose a smaller number and a shorter `within`",
-            )
+    source: tuple[str, ...] | None = optional(_names, None)
+    match: Selector = required(selector, "ERROR")
+    unless: Selector = optional(selector, ())
+    group_by: tuple[str, ...] = optional(_names, ())
+    kind: Literal["threshold"] = optional(values.choice("threshold"), "threshold")
+    more_than: int = required(
+        values.whole(
+            0,
+            MOST_EVENTS,
+            example=10,
+            remedy="every key keeps the times of that many events, so that the count is exact; "
+            "choose a smaller number and a shorter `within`",
         ),
-    ] = Field(examples=[10])
-    within: Annotated[float, BeforeValidator(units.positive_duration)] = Field(examples=["10m"])
-    cooldown: Duration | None = None
-    max_keys: Annotated[int, BeforeValidator(values.whole(1, 10_000_000, example=10_000))] = 10_000
-    recipients: Addresses | None = None
-    severity: Annotated[Severity, BeforeValidator(values.choice("info", "warning", "critical"))] = (
-        "critical"
+        10,
     )
-    description: Annotated[str, BeforeValidator(values.any_text)] = ""
+    within: float = required(units.positive_duration, "10m")
+    cooldown: float | None = optional(units.duration, None)
+    max_keys: int = optional(values.whole(1, 10_000_000, example=10_000), 10_000)
+    recipients: tuple[str, ...] | None = optional(_addresses, None)
+    severity: Severity = optional(values.choice("info", "warning", "critical"), "critical")
+    description: str = optional(values.any_text, "")
 
 
 class Document(Table):
     """A whole file, with what the environment overrides."""
 
-    memory_max: Annotated[int | float, BeforeValidator(values.memory_max)] = 0.5
-    email: EmailTable = Field(examples=[{"host": "smtp.example.com"}])
-    state: StateTable = StateTable()
-    log: LogTable = LogTable()
-    source: dict[str, SourceTable] = {}
-    rule: dict[str, RuleTable] = {}
+    memory_max: int | float = optional(values.memory_max, 0.5)
+    email: EmailTable = section(EmailTable, {"host": "smtp.example.com"})
+    state: StateTable = section(StateTable)
+    log: LogTable = section(LogTable)
+    source: dict[str, SourceTable] = named(SourceTable)
+    rule: dict[str, RuleTable] = named(RuleTable)
 
 
 SECTIONS: dict[str, type[Table]] = {"email": EmailTable, "state": StateTable, "log": LogTable}

@@ -4,7 +4,7 @@ Lengths of time and amounts of memory, as people write them.
 A bare number is refused for a length of time: ``within = 5`` is five of what?
 """
 
-# pydantic collects ValueErrors only.
+# All that is wrong with a value is a ValueError, which is what `tables` collects.
 # ruff: noqa: TRY004
 
 from __future__ import annotations

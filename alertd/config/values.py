@@ -6,7 +6,7 @@ converted silently: ``port = "25"`` is refused, because a file in which that pas
 hold ``"2S"``.  Only the environment, where everything is text, has its text read.
 """
 
-# pydantic collects ValueErrors only.
+# All that is wrong with a value is a ValueError, which is what `tables` collects.
 # ruff: noqa: TRY004
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import codecs
 import posixpath
 import re
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from alertd.config.errors import show, show_regex, suggestion
 from alertd.config.units import size
@@ -24,6 +24,8 @@ from alertd.core.escape import visible
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import tzinfo
+
+Word = TypeVar("Word", bound=str)
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _ATOM = r"[^\s\x00-\x20\x7f-\x9f@<>()\[\],;:\"\\]"
@@ -87,13 +89,14 @@ def flag(value: object) -> bool:
     return value
 
 
-def choice(*known: str) -> Callable[[object], str]:
+def choice(*known: Word) -> Callable[[object], Word]:
     """Make a reader for one of the ``known`` words."""
     listed = ", ".join(f'"{word}"' for word in known)
 
-    def read(value: object) -> str:
-        if isinstance(value, str) and value in known:
-            return str(value)
+    def read(value: object) -> Word:
+        for word in known:
+            if value == word:
+                return word
         close = suggestion(value, known) if isinstance(value, str) else ""
         raise ValueError(f"{show(value)} is none of {listed}{close or '; choose one of them'}")
 

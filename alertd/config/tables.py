@@ -1,0 +1,213 @@
+"""
+What a table's keys may hold, and everything that is wrong with what they do hold.
+
+A table is declared like a data class: each key with what reads its value, and with a default or, if
+it must be there, an example.  Reading goes on after a mistake: what is refused is told, and
+something harmless put in its place, so that the rest can be looked at, too.
+
+It refuses to convert anything: a value is what its reader makes of it.
+
+This is pydantic's trade; but to import it and build its schemas took a third of the time until
+alertd is ready, and more memory than all of alertd's own code.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, cast
+
+from alertd.config.errors import Finding, RefusedError, closest, show
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+Value = TypeVar("Value")
+AnyTable = TypeVar("AnyTable", bound="Table")
+Place = tuple[str, ...]
+
+
+class Key(NamedTuple):
+    """
+    What one key may hold.
+
+    Attributes:
+        read: Reads the value that is given: at its place, telling the reading what is wrong.
+        default: The value where the key is left out.
+        example: What to write where it must not be left out; None if it may.
+    """
+
+    read: Callable[[Reading, object, Place], object]
+    default: Callable[[], object]
+    example: object = None
+
+
+class _Refused(Exception):  # noqa: N818 - it has been told already
+    """There is no value."""
+
+
+class Table:
+    """
+    The values of a table in which every key is known.
+
+    Attributes:
+        keys: What it may hold, in the order in which people are told.
+        given: The keys that stand there, with values that they may have.
+    """
+
+    keys: ClassVar[Mapping[str, Key]]
+    given: frozenset[str]
+
+    def __init_subclass__(cls) -> None:
+        cls.keys = {name: key for name, key in vars(cls).items() if isinstance(key, Key)}
+
+    def __init__(self, values: Mapping[str, object], given: Collection[str] = ()) -> None:
+        vars(self).update(values)
+        self.given = frozenset(given)
+
+    def values(self, *, without: Collection[str]) -> dict[str, Any]:
+        """Give the values by key, but for some."""
+        return {name: getattr(self, name) for name in self.keys if name not in without}
+
+
+def optional(read: Callable[[object], Value], default: Value) -> Value:
+    """
+    Declare a key that may be left out.
+
+    Args:
+        read: Reads a value, or raises ValueError with what is wrong and the remedy.
+        default: What it is otherwise.
+    """
+    return cast("Value", Key(_plain(read), lambda: default))
+
+
+def required(read: Callable[[object], Value], example: object) -> Value:
+    """
+    Declare a key that must be there.
+
+    Args:
+        read: As for ``optional``.
+        example: What to write; it also stands in for the value while the rest is looked at.
+    """
+    return cast("Value", Key(_plain(read), lambda: read(example), example))
+
+
+def section(kind: type[AnyTable], example: object = None) -> AnyTable:
+    """Declare a table below; with an example, it must be there."""
+
+    def read(reading: Reading, value: object, place: Place) -> AnyTable:
+        return reading.table(kind, value, place)
+
+    def default() -> AnyTable:
+        return Reading().table(kind, example or {}, ())
+
+    return cast("AnyTable", Key(read, default, example))
+
+
+def named(kind: type[AnyTable]) -> dict[str, AnyTable]:
+    """Declare tables below whose names are chosen freely."""
+
+    def read(reading: Reading, value: object, place: Place) -> dict[str, AnyTable]:
+        tables = {}
+        for name, below in reading.mapping(value, place).items():
+            try:
+                tables[name] = reading.table(kind, below, (*place, name))
+            except _Refused:
+                continue
+        return tables
+
+    return cast("dict[str, AnyTable]", Key(read, dict))
+
+
+def _plain(read: Callable[[object], object]) -> Callable[[Reading, object, Place], object]:
+    def read_at(reading: Reading, value: object, place: Place) -> object:
+        try:
+            return read(value)
+        except RefusedError as error:
+            inner = error.findings
+        except ValueError as error:
+            inner = (Finding((), str(error)),)
+        reading.refuse(place, *inner)
+        raise _Refused
+
+    return read_at
+
+
+class Reading:
+    """
+    One document on its way into tables.
+
+    Attributes:
+        findings: Everything that is wrong.
+        refused: Where: the places of keys whose values were replaced.
+    """
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+        self.refused: set[Place] = set()
+
+    def table(self, kind: type[AnyTable], value: object, place: Place) -> AnyTable:
+        """
+        Read a table.
+
+        Args:
+            kind: Of what kind it is.
+            value: What stands there.
+            place: Where it stands.
+        """
+        given = self.mapping(value, place)
+        unknown = [name for name in given if name not in kind.keys]
+        meant = {name: closest(name, kind.keys) for name in unknown}
+        values: dict[str, object] = {}
+        accepted = []
+        for name, key in kind.keys.items():
+            there = (*place, name)
+            try:
+                if name in given:
+                    values[name] = key.read(self, given[name], there)
+                    accepted.append(name)
+                    continue
+                if key.example is not None:
+                    self.refused.add(there)
+                    # A key that is misspelt is not missing as well.
+                    if name not in meant.values():
+                        self.findings.append(Finding(there, _missing(name, key.example)))
+            except _Refused:
+                pass
+            values[name] = key.default()
+        for name in unknown:
+            self.refused.add((*place, name))
+            text = _unknown((*place, name), meant[name], kind, given[name])
+            self.findings.append(Finding(place, text))
+        return kind(values, accepted)
+
+    def mapping(self, value: object, place: Place) -> Mapping[str, object]:
+        """Insist on a table."""
+        if isinstance(value, dict):
+            return value
+        header = ".".join(show(key)[1:-1] for key in place)
+        if place in {("rule",), ("source",)}:
+            header += ".NAME"
+        self.refuse(place, Finding((), f"expected a table, got {show(value)}; write [{header}]"))
+        raise _Refused
+
+    def refuse(self, place: Place, *findings: Finding) -> None:
+        """Tell what is wrong with the value at a place."""
+        self.refused.add(place)
+        self.findings += (Finding((*place, *inner.place), inner.text) for inner in findings)
+
+
+def _missing(name: str, example: object) -> str:
+    if isinstance(example, dict):
+        first, value = next(iter(example.items()))
+        return f"is missing; add it, with {first} = {show(value)}"
+    return f"is missing; write {name} = {show(example)}"
+
+
+def _unknown(place: Place, meant: str | None, kind: type[Table], value: object) -> str:
+    key = place[-1]
+    what = f"unknown key {show(key)}"
+    if meant:
+        return f"{what}; did you mean {show(meant)}?"
+    if isinstance(value, dict) and len(place) > 2:  # noqa: PLR2004 - a rule or source
+        name = show(f"{place[1]}.{key}")
+        return f"{what}; a name with a dot stands in quotes: [{place[0]}.{name}]"
+    return f"{what}; the keys here are {', '.join(kind.keys)}"
