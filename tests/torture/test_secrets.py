@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import shutil
-import subprocess
-import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 from living import EACH_ERROR, WITHIN, Alertd, alertd, append
 from smtpx import ScriptedServer, reply
+
+from alertd.cli import main
 
 CANARY = "canary-9d1f7c"
 SPELLINGS = (
@@ -33,13 +35,11 @@ class Place:
 
     def alertd(self, *arguments: str) -> int:
         """Run a command, and keep what it says."""
-        done = subprocess.run(
-            [sys.executable, "-m", "alertd", *arguments, "--config", str(self.daemon.config)],
-            capture_output=True,
-            check=False,
-        )
-        self.seen[" ".join(arguments)] = done.stdout + done.stderr
-        return done.returncode
+        said = io.StringIO()
+        with redirect_stdout(said), redirect_stderr(said):
+            code = main([*arguments, "--config", str(self.daemon.config)])
+        self.seen[" ".join(arguments)] = said.getvalue().encode()
+        return code
 
     def fail(self, phase: str, code: int, number: int) -> None:
         """Raise an alert while the server refuses somewhere, and wait until that is known."""
@@ -53,7 +53,7 @@ class Place:
         self.alertd("status")
         self.alertd("outbox")
         self.alertd("outbox", "--retry", "all")
-        self.daemon.wait_until("told", lambda status: status["outbox"]["last_error"] is None)
+        self.daemon.wait_until("told", lambda status: status["outbox"]["pending"] == 0)
 
     def look_around(self) -> None:
         """Keep what lies on the disk, what was mailed, and the process's arguments."""
