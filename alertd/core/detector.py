@@ -109,13 +109,13 @@ class Threshold:
 
     def feed(self, match: Match) -> Alert | None:
         """Count one more match; return the alert that it raises, if any."""
-        time = match.time
+        time, previous = match.time, self.previous
         window = self.window
-        if self.previous is None and window.is_empty(time):
+        if previous is None and window.is_empty(time):
             # As if it had been forgotten: whether it was must not change a number in a mail.
             self.since_last = 0
         self.since_last += 1
-        if not window.add(time) or self.is_quiet(time):
+        if not window.add(time) or (previous is not None and time - previous < self._cooldown):
             return None
         return self._alert(match)
 

@@ -18,7 +18,7 @@ import msgspec
 from alertd.core.keyspace import COOLING_SHARE, Keyspace, Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from alertd.core.events import Alert, Match
     from alertd.core.rules import Rule
@@ -52,6 +52,7 @@ class Engine:
 
     def __init__(self, rules: Iterable[Rule], shards: Mapping[str, bytes] | None = None) -> None:
         self._keyspaces = {rule.name: Keyspace(rule) for rule in rules}
+        self._feeds: dict[str, Callable[[Match], Alert | None]] = {}
         self._fed = 0
         snapshots = {
             name: msgspec.msgpack.decode(shard, type=Snapshot)
@@ -67,9 +68,9 @@ class Engine:
             The alerts that they raise, in the same order.
         """
         alerts = []
-        keyspaces = self._keyspaces
+        feeds = self._feeds
         for match in matches:
-            alert = keyspaces[match.rule].feed(match)
+            alert = feeds[match.rule](match)
             if alert is not None:
                 alerts.append(alert)
         self._fed += len(matches)
@@ -113,6 +114,7 @@ class Engine:
             if keyspace is not None and snapshot.is_meant_for(keyspace.rule):
                 self._keyspaces[name] = Keyspace(keyspace.rule, snapshot)
                 taken_up.add(name)
+        self._feeds = {name: keyspace.feed for name, keyspace in self._keyspaces.items()}
         return frozenset(taken_up)
 
     def _bound_evidence(self) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LAST_LINES = 3
+MOST_LINES = LAST_LINES + 1
 LINE_CHARS = 500
 # What a kept line costs beside its text: the match, its numbers, and its place in a list.
 LINE_OVERHEAD = 250
@@ -71,7 +72,7 @@ class Evidence:
         lines.append(match)
         if match.time - lines[0].time >= span:
             del lines[0]
-        elif len(lines) > LAST_LINES + 1:
+        elif len(lines) > MOST_LINES:
             del lines[1]
         else:
             grown = len(match.line) + LINE_OVERHEAD

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from alertd.core.detector import DETECTORS, Detector, Frozen
+from alertd.core.evidence import LINE_CHARS, MOST_LINES
 
 if TYPE_CHECKING:
     from alertd.core.events import Alert, Match
@@ -57,12 +58,23 @@ class Keyspace:
         snapshot: State to take up, meant for this rule.
     """
 
-    __slots__ = ("_cooling", "_detectors", "_kind", "evictions", "held", "rule")
+    __slots__ = (
+        "_cooling",
+        "_detector_of",
+        "_detectors",
+        "_kind",
+        "_within",
+        "evictions",
+        "held",
+        "rule",
+    )
 
     def __init__(self, rule: Rule, snapshot: Snapshot | None = None) -> None:
         self.rule = rule
         self._kind = DETECTORS[rule.kind]
         self._detectors: OrderedDict[Key, Detector] = OrderedDict()
+        self._detector_of = self._detectors.get
+        self._within = rule.within
         self._cooling: OrderedDict[Key, Frozen] = OrderedDict()
         self.evictions = 0
         self.held = 0
@@ -79,12 +91,18 @@ class Keyspace:
     def feed(self, match: Match) -> Alert | None:
         """Hand a match to its key's detector; return the alert that it raises, if any."""
         key = match.key
-        detector = self._detectors.get(key)
+        detector = self._detector_of(key)
         if detector is None:
             detector = self._admit(key, match.time)
         else:
             self._detectors.move_to_end(key)
-        self.held += detector.evidence.add(match, self.rule.within)
+        lines = detector.evidence.lines
+        if len(lines) == MOST_LINES and len(match.line) <= LINE_CHARS:
+            # As nearly always: one line takes the place of another (see `Evidence.add`).
+            lines.append(match)
+            del lines[0 if match.time - lines[0].time >= self._within else 1]
+        else:
+            self.held += detector.evidence.add(match, self._within)
         return detector.feed(match)
 
     def shed(self) -> None:

@@ -219,11 +219,20 @@ class Ordering:
         """Give matches of one file the times that count: almost always their own."""
         newest = self._newest
         stamped = list(matches)
+        rule = matches[0].rule
+        latest = newest.get(rule, -math.inf)
         for index, match in enumerate(matches):
-            if match.time >= newest.get(match.rule, -math.inf):
-                newest[match.rule] = match.time
+            # Most often the next match is of the same rule.
+            if match.rule is not rule:
+                newest[rule] = latest
+                rule = match.rule
+                latest = newest.get(rule, -math.inf)
+            time = match.time
+            if time >= latest:
+                latest = time
             else:
-                stamped[index] = self._stamp(match, match.time)
+                stamped[index] = self._stamp(match, latest)
+        newest[rule] = latest
         return stamped
 
     def _stamp(self, match: Match, time: float) -> Match:

@@ -13,6 +13,12 @@ Trap: this runs for every match, so most lines are let through by a plain search
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from alertd.core.events import Match
 
 _STAMP = (
     r"(?:<\d{1,3}>)?(?:1 )?"
@@ -55,6 +61,15 @@ class OwnLines:
         self._message_id = re.compile(
             rf"(?<![0-9a-f])(?:[0-9a-f]{{20}}|[0-9a-f]{{32}}){re.escape(self._at)}(?![\w.-])"
         )
+
+    def left_out_of(self, matches: Sequence[Match]) -> list[Match]:
+        """Return the matches whose lines are not ours."""
+        at = self._at or "alertd"
+        return [
+            match
+            for match in matches
+            if not (("alertd" in (line := match.line) or at in line) and line in self)
+        ]
 
     def __contains__(self, line: str) -> bool:
         if "alertd" in line and _PROGRAM.match(line):

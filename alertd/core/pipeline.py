@@ -15,7 +15,7 @@ import msgspec
 
 from alertd.core.engine import Engine
 from alertd.core.events import Alert, Match, Sample
-from alertd.core.evidence import shortened
+from alertd.core.evidence import LINE_CHARS, shortened
 from alertd.core.matching import Counters
 from alertd.core.ordering import File, Ordering, Snapshot
 from alertd.core.own import OwnLines
@@ -164,7 +164,7 @@ class Pipeline:
         own = self._own.get(batch.source)
         if matches and own is not None:
             found = len(matches)
-            matches = [match for match in matches if match.line not in own]
+            matches = own.left_out_of(matches)
             self.own += found - len(matches)
         if len(holders) > 1:
             matches = [match for match in matches if self._sees(match.rule, batch.source, holders)]
@@ -211,7 +211,12 @@ class Pipeline:
         """Return what was judged since the last call, as bytes; ``None`` if that is nothing."""
         if not self._released:
             return None
-        journal = msgspec.msgpack.encode([shortened(match) for match in self._released])
+        journal = msgspec.msgpack.encode(
+            [
+                match if len(match.line) <= LINE_CHARS else shortened(match)
+                for match in self._released
+            ]
+        )
         self._released = []
         return journal
 

@@ -61,9 +61,11 @@ class Window:
         """
         times = self.times
         times.append(time)
+        if len(times) <= self.limit:
+            return False
         if len(times) > self._kept:
             del times[0]
-        return len(times) > self.limit and time - times[0] < self.reach
+        return time - times[0] < self.reach
 
     def inside(self, now: float) -> list[float]:
         """List the times in ``(now - span, now]`` that are still known, oldest first."""

@@ -106,6 +106,19 @@ def test_another_rule_is_not_concerned_by_what_one_has_seen() -> None:
     assert [4] == times(ordering.release())
 
 
+def test_rules_that_take_turns_are_not_concerned_by_each_other_either() -> None:
+    """In one batch, as nearly always: each line matches several rules."""
+    ordering = Ordering(0)
+    batch = [match(time, rule=rule) for time in (10, 8, 12) for rule in ("one", "other")]
+    ordering.add(A, batch, front=12, read_at=0)
+    released = [(match.rule, match.time) for match in ordering.release()]
+    ordering.add(A, [match(11, rule="one"), match(13, rule="other")], front=13, read_at=0)
+
+    assert [(rule, time) for time in (10, 10, 12) for rule in ("one", "other")] == released
+    assert [12, 13] == times(ordering.release())
+    assert 3 == ordering.late
+
+
 def test_within_one_file_the_order_of_lines_counts() -> None:
     """A backlog is judged as it would have been live, line by line, whoever else is behind."""
     live, behind = Ordering(0), Ordering(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from core.examples import match
 
 from alertd.core.own import OwnLines, domain
 
@@ -47,6 +48,15 @@ def test_what_is_ours_is_known_by_who_wrote_it(line: str) -> None:
 def test_what_anybody_can_write_into_a_line_hides_nothing(line: str) -> None:
     """A user name, a user agent or a Message-ID of another machine is not ours."""
     assert line not in OwnLines("web1")
+
+
+@pytest.mark.parametrize("host", ["web1", ""])
+def test_only_matches_of_our_lines_are_left_out(host: str) -> None:
+    """Those that stay keep their order."""
+    own = OwnLines(host)
+    matches = [match(0, line=line) for line in ("nothing", *ALERTD, *OTHERS, *MAIL)]
+
+    assert [one for one in matches if one.line not in own] == own.left_out_of(matches)
 
 
 def test_without_a_host_no_mail_is_ours() -> None:
