@@ -33,6 +33,12 @@ class Enrolment:
         self._roster = roster
         self._descriptors = descriptors
         self._monotonic = monotonic
+        self._recent: list[FollowedFile] = []
+
+    def take_recent(self) -> list[FollowedFile]:
+        """Return the files that have come to be followed since the last call."""
+        recent, self._recent = self._recent, []
+        return recent
 
     def follow(
         self,
@@ -68,12 +74,13 @@ class Enrolment:
         status = content.status()
         # How much an archive holds only shows when it is read.
         file.size = 1 if isinstance(content, Archive) else status.st_size
-        file.peak = file.size
+        file.see_size(file.size, status.st_mtime_ns)
         file.mtime_ns = file.verified_ns = status.st_mtime_ns
         file.changed_at = file.looked_at = self._monotonic()
         file.is_rotated = path != home
         file.is_wanted = not file.is_rotated
         self._descriptors.keep(file, content)
         self._roster.add(file)
+        self._recent.append(file)
         self._roster.behind[file] = None
         return file

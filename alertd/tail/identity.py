@@ -15,6 +15,7 @@ import array
 import errno
 import fcntl
 import hashlib
+from typing import NamedTuple
 
 import msgspec
 
@@ -88,6 +89,14 @@ class StoredFile(msgspec.Struct, frozen=True):
     is_complete: bool
     framing: Framing
     last_seen: float
+
+
+class Witness(NamedTuple):
+    """What a content that was read up to an offset is recognised by."""
+
+    offset: int
+    head: bytes
+    marker: bytes
 
 
 def digest(data: bytes) -> bytes:

@@ -69,7 +69,7 @@ class Placement:
         self._descriptors = descriptors
         self._clock = clock
         self._monotonic = monotonic
-        enrolment = Enrolment(roster, descriptors, monotonic)
+        self._enrolment = enrolment = Enrolment(roster, descriptors, monotonic)
         self._copies = Copies(roster, descriptors)
         self._truncation = Truncation(roster, descriptors, enrolment, troubles, monotonic)
         self._resumption = Resumption(roster, enrolment, self._truncation, troubles, monotonic)
@@ -92,7 +92,7 @@ class Placement:
         for source in sources:
             locate(source, look, self._roster, self._descriptors, self._monotonic)
         for file in [file for file in self._roster if file.is_suspect]:
-            await self._truncation.verify(file, look)
+            await self._truncation.verify(file)
         undecided: set[tuple[str, str]] = set()
         for source in sources:
             try:
@@ -104,7 +104,7 @@ class Placement:
         if undecided:
             # The next look judges as if this one had not been.
             return _AGAIN
-        self._truncation.emptied.clear()
+        self._truncation.account(self._enrolment.take_recent())
         for file in self._roster:
             file.was_empty = file.offset == 0
         await self._unseen.note(look)
@@ -142,7 +142,7 @@ class Placement:
                 for file in self._copies.may_be_of(source.name, one.path, look)
             }
             for file in doubtful:
-                await self._truncation.verify(file, look)
+                await self._truncation.verify(file)
             held = [file for file in doubtful if file.is_held]
             if held:
                 raise UndecidedError((file.source, file.home) for file in held)
@@ -160,7 +160,7 @@ class Placement:
             stored = self._roster.stored.get(one.key)
             if stored is not None:
                 fresh.remove(one)
-                await self._resumption.resume(source, stored, one, look)
+                await self._resumption.resume(source, stored, one)
         self._leave_out_followed(source, fresh)
         await self._resumption.find_lost(source, look, fresh)
         self._leave_out_followed(source, fresh)

@@ -21,14 +21,8 @@ import structlog
 
 from alertd.tail.away import away
 from alertd.tail.content import holds, witness
-from alertd.tail.identity import WITNESS, digest
-from alertd.tail.siblings import (
-    Witness,
-    directory_of,
-    key_of,
-    open_all,
-    stored_witness,
-)
+from alertd.tail.identity import WITNESS, Witness, digest
+from alertd.tail.siblings import directory_of, key_of, open_all, stored_witness
 from alertd.tail.trouble import Problem
 
 if TYPE_CHECKING:
@@ -93,12 +87,12 @@ class Resumption:
             else:
                 self._give_up(stored)
 
-    async def resume(self, source: Source, stored: StoredFile, one: Fresh, look: Look) -> None:
+    async def resume(self, source: Source, stored: StoredFile, one: Fresh) -> None:
         """Continue in the very file that a position belongs to."""
         file = self._follow(source, stored, one.path, one.content)
         file.target = one.target
         file.is_wanted = True
-        await self._continue(file, stored, look)
+        await self._continue(file, stored)
 
     async def hand_over(self, file: FollowedFile, source: Source, fresh: list[Fresh]) -> bool:
         """
@@ -132,7 +126,7 @@ class Resumption:
             if content is not None and not isinstance(content, OSError):
                 if key_of(source.name, content) == key:
                     file = self._follow(source, stored, path, content)
-                    await self._continue(file, stored, look)
+                    await self._continue(file, stored)
                     return True
                 content.close()
         seen = stored_witness(stored)
@@ -147,14 +141,14 @@ class Resumption:
                     file.is_wanted = True
                 else:
                     file = self._replace(source, one, _copied(stored))
-                await self._continue(file, stored, look)
+                await self._continue(file, stored)
                 return True
-        copy = await self._truncation.find_copy(source.name, (stored.home,), seen, look)
+        copy = await self._truncation.find_copy(source.name, (stored.home,), [seen])
         if copy is None:
             return False
         self._roster.forget(key)
         file = self._follow(source, stored, copy.path, copy.content)
-        await self._continue(file, stored, look)
+        await self._continue(file, stored)
         log.info("rotated file found", source=source.name, path=stored.home, rotated=copy.path)
         return True
 
@@ -197,7 +191,7 @@ class Resumption:
         file.target = one.target
         return file
 
-    async def _continue(self, file: FollowedFile, stored: StoredFile, look: Look) -> None:
+    async def _continue(self, file: FollowedFile, stored: StoredFile) -> None:
         """Go on where the position is, if the file still holds what was read before it."""
         self._roster.find(stored.key)
         if file.content is None:
@@ -216,7 +210,7 @@ class Resumption:
             file.rank = self._roster.next_rank()
         else:
             size, file.peak = file.size, max(stored.size, stored.offset)
-            await self._truncation.begin_anew(file, stored_witness(stored), look)
+            await self._truncation.begin_anew(file, [stored_witness(stored)], None)
             file.size = file.peak = size
         self._roster.behind[file] = None
 

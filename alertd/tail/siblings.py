@@ -5,38 +5,52 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from alertd.tail.content import COMPRESSED, Content, NotRegularError, holds, open_content
-from alertd.tail.identity import FileKey, digest
-from alertd.tail.rotation import origins
+from alertd.tail.content import (
+    COMPRESSED,
+    Archive,
+    Content,
+    NotRegularError,
+    holds,
+    open_content,
+)
+from alertd.tail.identity import FileKey, Witness
+from alertd.tail.rotation import is_rotation_of, origins
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from alertd.tail.followed import FollowedFile
     from alertd.tail.identity import StoredFile
     from alertd.tail.survey import View
+
+_PIECE: Final = 1 << 20
 
 _SEARCHED: Final = 64
 """Files, the newest first, in which a lost position is looked for."""
 
 
-class Witness(NamedTuple):
-    """What a content that was read up to an offset is recognised by."""
-
-    offset: int
-    head: bytes
-    marker: bytes
-
-
 class Copy(NamedTuple):
-    """A file that holds what was read elsewhere."""
+    """
+    A file that holds what was read elsewhere, if perhaps not all of it.
+
+    Attributes:
+        path: Its name.
+        content: The file, open.
+        mtime_ns: When its last byte was copied.
+        known: Bytes of it that were read elsewhere.
+        end: Where it ends; None for an archive of which more than that is there.
+    """
 
     path: str
     content: Content
     mtime_ns: int
+    known: int
+    end: int | None
 
 
 def witness_of(file: FollowedFile) -> Witness:
     """Return what a followed file's content is recognised by."""
-    return Witness(file.offset, file.head, digest(file.tail))
+    return file.witnesses[0]
 
 
 def stored_witness(stored: StoredFile) -> Witness:
@@ -83,8 +97,36 @@ def open_all(paths: list[str]) -> list[Content | OSError | None]:
     return opened
 
 
-def first_that_holds(paths: list[str], seen: Witness) -> Copy | None:
-    """Open the newest file that holds what was read, uncompressed ones first."""
+def beside(paths: Iterable[str]) -> list[tuple[str, tuple[int, int]]]:
+    """
+    List the files, and their inodes, that may be copies of some paths by their names.
+
+    Directories are listed anew: what a look has seen may be older than the copy.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    for path in dict.fromkeys(paths):
+        directory, _, name = path.rpartition("/")
+        try:
+            device = os.stat(directory or "/").st_dev  # noqa: PTH116 - a str
+            with os.scandir(directory or "/") as entries:
+                for entry in entries:
+                    is_like = entry.name.startswith(name) or is_rotation_of(entry.name, name)
+                    if is_like and entry.is_file(follow_symlinks=False):
+                        found[join(directory, entry.name)] = (device, entry.inode())
+        except OSError:
+            continue
+    return list(found.items())
+
+
+def first_that_holds(paths: list[str], seen: Sequence[Witness]) -> Copy | None:
+    """
+    Open the newest file that holds what was read, uncompressed ones first.
+
+    Args:
+        paths: Where to look.
+        seen: Up to where was read, and some earlier positions, the last one first: who reads while
+            the copy is made may have read more than it got.
+    """
     dated = []
     for path in paths:
         try:
@@ -97,9 +139,33 @@ def first_that_holds(paths: list[str], seen: Witness) -> Copy | None:
         except (OSError, NotRegularError):
             continue
         try:
-            if holds(content, *seen):
-                return Copy(path, content, mtime_ns)
+            for witness in seen:
+                if not holds(content, *witness):
+                    continue
+                if witness is seen[0]:
+                    return Copy(path, content, mtime_ns, witness.offset, _end(content))
+                end = _end_within(content, witness.offset, seen[0].offset)
+                if end is not None:
+                    return Copy(path, content, mtime_ns, end, end)
+                break
         except OSError:
             pass  # unreadable is as good as absent
         content.close()
+    return None
+
+
+def _end(content: Content) -> int | None:
+    return None if isinstance(content, Archive) else content.status().st_size
+
+
+def _end_within(content: Content, start: int, most: int) -> int | None:
+    """Return where a content ends, if that is not behind ``most``."""
+    if not isinstance(content, Archive):
+        size = content.status().st_size
+        return size if size <= most else None
+    while start <= most:
+        piece = len(content.read(_PIECE, start))
+        start += piece
+        if piece < _PIECE:
+            return start if start <= most else None
     return None

@@ -324,7 +324,9 @@ class Tailer:
         if file.is_archive:
             file.size = max(file.size, end + 1) if is_full else end
         elif not is_full:
-            file.size = max(end, content.status().st_size)
+            status = content.status()
+            file.size = max(end, status.st_size)
+            file.see_size(status.st_size, status.st_mtime_ns)
         file.peak = max(file.peak, file.size)
         if file.is_skipping:
             chunk = bytes(data)
@@ -471,6 +473,7 @@ class Tailer:
             self._doubt(file)
         if status.st_size > file.size:
             file.is_closed = file.is_final = False
+        file.see_size(status.st_size, status.st_mtime_ns)
         file.size = status.st_size
         file.mtime_ns = status.st_mtime_ns
         if file.is_behind:

@@ -112,7 +112,7 @@ class Unseen:
             for file in self._roster.at_home(source.name, home).copy():
                 if file.is_held:
                     raise UndecidedError([(source.name, home)])
-                await self._truncation.verify(file, look)
+                await self._truncation.verify(file)
             names = self._new_names(source, home, look)
             between = await self._open_unread(source, home, names, look, fresh)
             if between:
