@@ -11,25 +11,25 @@ gives the same alerts, but makes matches of whole files wait in memory.
 
 from __future__ import annotations
 
-import glob
 import heapq
 import os
 import socket
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alertd.core.events import Batch
 from alertd.core.framing import Framing
 from alertd.core.pipeline import Pipeline
+from alertd.files import files_of
 from alertd.matchers import watched
 from alertd.tail.content import Content, NotRegularError, open_content
 from alertd.tail.globs import Glob, excludes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from alertd.core.events import Alert
     from alertd.core.matching import Matcher
@@ -104,18 +104,6 @@ def recordings(
             )
         found += [Recording(source.name, path) for source in owners]
     return found
-
-
-def files_of(source: Source) -> list[Path]:
-    """List the files that a source's globs match now."""
-    leaves_out = excludes(source.exclude)
-    found = {
-        path
-        for pattern in source.paths
-        for path in glob.glob(pattern, recursive=True)  # noqa: PTH207 - an absolute pattern
-        if not leaves_out(path) and os.path.isfile(path)  # noqa: PTH113 - a str from glob
-    }
-    return [Path(path) for path in sorted(found)]
 
 
 def _means(source: Source, path: Path) -> bool:

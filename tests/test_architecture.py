@@ -117,7 +117,8 @@ PARTS: dict[str, set[str]] = {
     "delivery": {"smtp", "state"},
     "matchers": {"deadline"},
     "health": {"state"},
-    "replay": {"matchers", "tail"},
+    "files": {"tail"},
+    "replay": {"files", "matchers", "tail"},
     "watch": {"state", "tail"},
     "demo": {"control"},  # it starts the daemon, and asks it, as anyone else would
 }

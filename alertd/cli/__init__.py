@@ -4,7 +4,8 @@ Arguments, exit codes, printing.
 Every command is a module here with two functions: ``add`` describes its arguments, ``run`` does it
 and returns a sysexits code.  Nothing is decided here that a program could not also want to know.
 
-Trap: starting must be quick, also for ``--help``, so a command imports what it needs when it runs.
+Trap: starting must be quick, also for ``--help``.  So a command is imported, and its arguments are
+described, only where it is the one that is called, and it imports what it needs when it runs.
 """
 
 from __future__ import annotations
@@ -12,26 +13,26 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 from alertd import __version__
-from alertd.cli import (
-    check,
-    completion,
-    demo,
-    explain,
-    outbox,
-    reload,
-    replay,
-    run,
-    send_test,
-    status,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = (run, check, reload, status, outbox, replay, explain, send_test, demo, completion)
+COMMANDS = (
+    "run",
+    "check",
+    "reload",
+    "status",
+    "outbox",
+    "replay",
+    "explain",
+    "send-test",
+    "demo",
+    "completion",
+)
 
 DESCRIPTION = """\
 alertd watches log files and e-mails you when something happens too often.
@@ -64,7 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         A sysexits code.
     """
-    parsed = parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else [*arguments]
+    parsed = parser(words[0] if words else "").parse_args(words)
     try:
         return int(parsed.run(parsed))
     except KeyboardInterrupt:
@@ -75,8 +77,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return os.EX_OK
 
 
-def parser() -> argparse.ArgumentParser:
-    """Describe the command line; ``completion`` needs that too."""
+def parser(first: str = "") -> argparse.ArgumentParser:
+    """
+    Describe the command line; ``completion`` needs that too.
+
+    Args:
+        first: The first word of it.  If it is a command, the others are left out.
+    """
     root = _Parser(
         prog="alertd",
         description=DESCRIPTION,
@@ -85,8 +92,8 @@ def parser() -> argparse.ArgumentParser:
     )
     root.add_argument("--version", action="version", version=f"alertd {__version__}")
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        command.add(commands)
+    for command in () if first == "--version" else (first,) if first in COMMANDS else COMMANDS:
+        import_module(f"{__name__}.{command.replace('-', '_')}").add(commands)
     return root
 
 

@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _files(source: Source) -> str:
     """Say what a source's globs match now."""
-    from alertd.replay import files_of  # noqa: PLC0415 - after the configuration is right
+    from alertd.files import files_of  # noqa: PLC0415 - after the configuration is right
 
     name = source.name
     found = files_of(source)

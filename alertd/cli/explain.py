@@ -61,7 +61,7 @@ def framing_of(source: Source) -> Framing:
     """Learn what a line of a source needs to be understood: for csv, a file's first line."""
     from alertd.core.framing import Framing  # noqa: PLC0415 - after the configuration is right
     from alertd.core.records import learn_header  # noqa: PLC0415 - likewise
-    from alertd.replay import files_of  # noqa: PLC0415 - likewise
+    from alertd.files import files_of  # noqa: PLC0415 - likewise
 
     framing = Framing()
     if source.format == "csv" and not source.columns:

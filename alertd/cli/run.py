@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import TYPE_CHECKING
 
@@ -32,7 +31,9 @@ def run(arguments: argparse.Namespace) -> int:
     settings = load(arguments, with_password=True)
     if isinstance(settings, int):
         return settings
-    import structlog  # noqa: PLC0415 - a refused configuration needs none of these
+    import asyncio  # noqa: PLC0415 - a refused configuration needs none of these
+
+    import structlog  # noqa: PLC0415 - likewise
 
     from alertd import logs, memory  # noqa: PLC0415 - likewise
     from alertd.control import ControlError  # noqa: PLC0415

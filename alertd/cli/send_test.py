@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import socket
-import time
 from typing import TYPE_CHECKING
 
 from alertd.cli.common import Commands, add_command, add_config, complain, load, say
@@ -36,10 +33,17 @@ def add(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Send the mail."""
     settings = load(arguments, with_password=True)
-    return settings if isinstance(settings, int) else asyncio.run(_send(settings))
+    if isinstance(settings, int):
+        return settings
+    import asyncio  # noqa: PLC0415 - slow, and only a right configuration needs it
+
+    return asyncio.run(_send(settings))
 
 
 async def _send(settings: Config) -> int:
+    import socket  # noqa: PLC0415 - likewise
+    import time  # noqa: PLC0415 - likewise
+
     from alertd.config.machine import local_timezone  # noqa: PLC0415 - for the mail
     from alertd.core.render import render_test  # noqa: PLC0415 - likewise
     from alertd.smtp import DeliveryError, notifier  # noqa: PLC0415 - likewise
