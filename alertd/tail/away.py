@@ -15,7 +15,7 @@ from aiofiles.os import wrap
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from alertd.tail.content import Content
+    from alertd.tail.content import Content, Piece
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -24,12 +24,11 @@ PATIENCE: Final = 60.0
 """Seconds; decompressing a gigabyte takes ten."""
 
 
-def _fill(content: Content, buffer: memoryview, offset: int) -> tuple[int, bytes]:
-    head = content.head()
-    return content.read_into(buffer, offset), head
+def _piece(content: Content, size: int, offset: int, known: int) -> Piece:
+    return content.piece(size, offset, known)
 
 
-_fill_away: Callable[[Content, memoryview, int], Awaitable[tuple[int, bytes]]] = wrap(_fill)
+_piece_away: Callable[[Content, int, int, int], Awaitable[Piece]] = wrap(_piece)
 
 
 async def away(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -43,12 +42,12 @@ async def away(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.to_thread(work, *args, **kwargs)
 
 
-async def read_into(content: Content, buffer: memoryview, offset: int) -> tuple[int, bytes]:
+async def read_piece(content: Content, size: int, offset: int, known: int) -> Piece:
     """
-    Fill ``buffer`` from ``offset`` and say how far that went, and how the file begins.
+    Read about so many bytes from ``offset``, and ``known`` bytes before it (see ``Content.piece``).
 
     Raises:
         OSError: It cannot be read; TimeoutError if that took too long to say.
     """
     async with asyncio.timeout(PATIENCE):
-        return await _fill_away(content, buffer, offset)
+        return await _piece_away(content, size, offset, known)

@@ -16,7 +16,7 @@ import lzma
 import os
 import stat
 import zlib
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
 from alertd.tail.identity import WITNESS, digest, generation_of
 
@@ -35,6 +35,23 @@ _OPENERS: Final[dict[str, Callable[[IO[bytes]], gzip.GzipFile | bz2.BZ2File | lz
 
 class NotRegularError(Exception):
     """A FIFO, a socket, a device or a directory stands where a log file was expected."""
+
+
+class Piece(NamedTuple):
+    """
+    What stands somewhere in a file.
+
+    Attributes:
+        data: The bytes.
+        is_full: All that were asked for, so that more may follow.
+        before: What stands before them.
+        head: The file's first kilobyte.
+    """
+
+    data: bytes
+    is_full: bool
+    before: bytes
+    head: bytes
 
 
 class Content:
@@ -65,10 +82,6 @@ class Content:
         """Return what the file system says about it now."""
         return os.fstat(self.fd)
 
-    def read_into(self, buffer: memoryview, offset: int) -> int:
-        """Fill ``buffer`` from ``offset`` as far as the file goes, and say how far that is."""
-        return os.preadv(self.fd, [buffer], offset)
-
     def read(self, size: int, offset: int) -> bytes:
         """Return at most ``size`` bytes from ``offset``."""
         return os.pread(self.fd, size, offset)
@@ -76,6 +89,21 @@ class Content:
     def head(self) -> bytes:
         """Return the first kilobyte."""
         return self.read(WITNESS, 0)
+
+    def piece(self, size: int, offset: int, known: int) -> Piece:
+        """
+        Read about so many bytes, whole lines where that costs nothing.
+
+        Args:
+            size: Bytes to read.
+            offset: Where they begin.
+            known: Bytes before ``offset`` that come with them.
+        """
+        # Cutting the data at a line's end afterwards would copy all of them.
+        size = self.whole_lines(size, offset)
+        data = self.read(size, offset)
+        # What shows that the content has not been replaced comes last: it must not be older.
+        return Piece(data, len(data) == size, self.read(known, offset - known), self.head())
 
     def data_after(self, offset: int) -> int | None:
         """Return where the next bytes that are not a hole begin; None if only holes follow."""
@@ -117,12 +145,6 @@ class Archive(Content):
         self._window = b""
         """The last bytes before ``_position``: a marker is read again with what follows it."""
 
-    def read_into(self, buffer: memoryview, offset: int) -> int:
-        """Fill ``buffer`` from ``offset`` of the decompressed bytes."""
-        data = self.read(len(buffer), offset)
-        buffer[: len(data)] = data
-        return len(data)
-
     def read(self, size: int, offset: int) -> bytes:
         """Return at most ``size`` decompressed bytes from ``offset``."""
         if offset < self._position - len(self._window):
@@ -145,6 +167,12 @@ class Archive(Content):
         if self._head is None:
             self._head = self.read(WITNESS, 0)
         return self._head
+
+    def piece(self, size: int, offset: int, known: int) -> Piece:
+        """Read so many bytes; what stands before them first, since a stream runs forwards."""
+        head, before = self.head(), self.read(known, offset - known)
+        data = self.read(size, offset)
+        return Piece(data, len(data) == size, before, head)
 
     def data_after(self, offset: int) -> int | None:
         """Return ``offset``: there are no holes in a stream."""

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from alertd.core.events import Batch
-from alertd.tail.away import away, read_into
+from alertd.tail.away import away, read_piece
 from alertd.tail.descriptors import Descriptors
 from alertd.tail.hints import Hints
 from alertd.tail.placement import Placement
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from alertd.core.rules import Source
-    from alertd.tail.content import Content
+    from alertd.tail.content import Content, Piece
     from alertd.tail.followed import FollowedFile
     from alertd.tail.identity import FileKey, StoredFile
 
@@ -108,7 +108,6 @@ class Tailer:
         self._placement = Placement(
             self._roster, self._descriptors, self._troubles, clock=clock, monotonic=monotonic
         )
-        self._buffer: bytearray | None = None
         self._by_path: dict[str, list[FollowedFile]] = {}
         self._directories = self._placement.directories()
         self._view = View()
@@ -287,32 +286,21 @@ class Tailer:
         want = max(want, file.max_line + 1)
         skipped = 0
         while skipped < _SKIPPED_AT_ONCE:
-            known = len(file.tail)
             offset = file.offset
-            # A read that is cancelled may still be filling the buffer: it takes it along.
-            buffer, self._buffer = self._buffer, None
-            if buffer is None or len(buffer) < known + want:
-                buffer = bytearray(known + want)
-            view = memoryview(buffer)[: known + want]
-            end, head = await read_into(content, view, offset - known)
+            piece = await read_piece(content, want, offset, len(file.tail))
             if file.offset != offset or file.content is not content:
                 return None  # a scan found out something while we were reading
-            is_same = buffer[:known] == file.tail and file.has_head(head)
-            if end < known or not is_same:
+            if piece.before != file.tail or not file.has_head(piece.head):
                 self._doubt(file)
                 return None
-            result = self._take(file, content, view[known:end], is_full=end == known + want)
+            result = self._take(file, content, piece)
             skipped += file.offset - offset
-            del view
-            self._buffer = buffer if len(buffer) <= FAR_BEHIND + 2 * CHUNK else None
             if result is not None or file.offset == offset:
                 return result
             self._roster.touch(file)
         return None
 
-    def _take(
-        self, file: FollowedFile, content: Content, data: memoryview, *, is_full: bool
-    ) -> Batch | None:
+    def _take(self, file: FollowedFile, content: Content, piece: Piece) -> Batch | None:
         """
         Make a batch of what was read, or move over what no batch is made of.
 
@@ -320,7 +308,8 @@ class Tailer:
             None if nothing is to be handed out; then another read is worthwhile if the offset has
             moved.
         """
-        end = file.offset + len(data)
+        chunk, is_full = piece.data, piece.is_full
+        end = file.offset + len(chunk)
         if file.is_archive:
             file.size = max(file.size, end + 1) if is_full else end
         elif not is_full:
@@ -329,15 +318,13 @@ class Tailer:
             file.see_size(status.st_size, status.st_mtime_ns)
         file.peak = max(file.peak, file.size)
         if file.is_skipping:
-            chunk = bytes(data)
             newline = chunk.find(b"\n")
             file.advance(chunk[: newline + 1] if newline >= 0 else chunk)
             file.is_skipping = newline < 0
             file.checked = file.offset
             return None
-        if data and data[0] == 0 and self._skip_nuls(file, content, data, is_full=is_full):
+        if chunk and chunk[0] == 0 and self._skip_nuls(file, content, piece):
             return None
-        chunk = bytes(data)
         length = chunk.rfind(b"\n") + 1
         is_cut = length == 0 and is_full and len(chunk) > file.max_line
         is_final = file.is_final and not is_full and length in (0, len(chunk))
@@ -361,11 +348,9 @@ class Tailer:
         return batch
 
     @staticmethod
-    def _skip_nuls(
-        file: FollowedFile, content: Content, data: memoryview, *, is_full: bool
-    ) -> bool:
+    def _skip_nuls(file: FollowedFile, content: Content, piece: Piece) -> bool:
         """Move over a hole that a writer without O_APPEND left behind after a truncation."""
-        chunk = bytes(data)
+        chunk, is_full = piece.data, piece.is_full
         nuls = len(chunk) - len(chunk.lstrip(b"\0"))
         if nuls < _NUL_RUN:
             return False

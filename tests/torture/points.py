@@ -23,7 +23,7 @@ from alertd.smtp import SmtpNotifier
 from alertd.state import Frozen, Judged, Outbox, State
 from alertd.state.outbox import enqueue
 from alertd.tail import Tailer
-from alertd.tail.away import read_into
+from alertd.tail.away import read_piece
 from alertd.tail.descriptors import Descriptors
 
 if TYPE_CHECKING:
@@ -92,8 +92,8 @@ def _reading(reached: Reached) -> Sequence[Wrapped]:
         (Descriptors, "keep", _after(reached, "after_open", Descriptors.keep)),
         (
             "alertd.tail.tailer",
-            "read_into",
-            _awaited(reached, "after_read", read_into),
+            "read_piece",
+            _awaited(reached, "after_read", read_piece),
         ),
         (
             Tailer,
