@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from alertd.config.errors import Finding, show, show_regex, suggestion
 from alertd.config.units import spell_size
 from alertd.core.engine import EVIDENCE_BYTES, worst_case_bytes
+from alertd.core.forgery import forgeable
 from alertd.core.rules import Conjunction, Pattern
 
 if TYPE_CHECKING:
@@ -29,10 +30,6 @@ _SYSLOG_FIELDS = frozenset(
     {"line", "time", "host", "program", "pid", "message", "facility", "severity", "msgid"}
 )
 _USUAL_PORTS = {465: "tls", 587: "starttls"}
-# What may stand between the last thing that is matched and the end of a pattern.
-_END_ANCHOR = re.compile(r"(?:(?<!\\)(?:\\\\)*\$|\\Z)[)\s]*\Z")
-_START_ANCHOR = re.compile(r"[(?:\s]*(?:\^|\\A)")
-_WILDCARD = re.compile(r"(?<!\\)\.[*+]|\\[SDW][*+]|\[\^[^]]*\][*+]")
 
 
 def is_loopback(host: str) -> bool:
@@ -169,16 +166,15 @@ def check_memory(rules: Sequence[Rule], memory_max: int, share: str) -> Iterator
 def lint_rule(rule: Rule) -> Iterator[Finding]:
     """Find what is allowed but lets the writer of a log line fool the rule."""
     place = ("rule", rule.name, "match")
+    for regex in _regexes(rule.match):
+        for field in forgeable(regex, rule.group_by):
+            yield Finding(
+                place,
+                f"whoever can write text into the line can forge {field}, because "
+                f"{show_regex(regex)} may match anywhere in it; describe the line up to its "
+                "end and close the regex with $",
+            )
     for regex in _patterns(rule.match):
-        for field in rule.group_by:
-            group = regex.find(f"(?P<{field}>")
-            if group >= 0 and not _END_ANCHOR.search(regex) and _is_movable(regex[:group]):
-                yield Finding(
-                    place,
-                    f"whoever can write text into the line can forge {field}, because "
-                    f"{show_regex(regex)} may match anywhere in it; describe the line up to its "
-                    "end and close the regex with $",
-                )
         if _matches_every_line(regex):
             yield Finding(
                 place, f"{show_regex(regex)} matches every line; write '.*' if that is meant"
@@ -205,10 +201,6 @@ def _broken_lines(rule: Rule) -> Iterator[Finding]:
                     f"{show_regex(regex)} holds a line break, and no line does; write it on one "
                     "line, or begin it with (?x)",
                 )
-
-
-def _is_movable(before: str) -> bool:
-    return not _START_ANCHOR.match(before) or bool(_WILDCARD.search(before))
 
 
 def _matches_every_line(regex: str) -> bool:
