@@ -250,6 +250,17 @@ def test_explain_without_source_asks_every_source(say: Say) -> None:
     assert "rule ssh: counts for ip = 203.0.113.9" in said.out
 
 
+def test_explain_knows_a_line_of_alertd_s_own(say: Say) -> None:
+    """It rings about nothing that it wrote itself, so nobody need wonder why."""
+    line = AUTH.replace("sshd[", "alertd[")
+    own, other = say("explain", "--source", "auth", line), say("explain", "--source", "auth", AUTH)
+
+    assert "left out: alertd wrote it" in own.out
+    assert "rule ssh: does not count" in own.out
+    assert "left out" not in other.out
+    assert "rule ssh: counts" in other.out
+
+
 def test_explain_refuses_a_source_that_is_not_there(say: Say) -> None:
     """And lists those that are."""
     said = say("explain", "--source", "moblie", "x")

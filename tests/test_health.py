@@ -6,6 +6,7 @@ import asyncio
 import errno
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -28,6 +29,7 @@ from alertd.health import Health, Jump
 from alertd.matchers import compile_matchers
 from alertd.state import Change, Copy, Frozen, Judged, State
 from alertd.tail import Tailer
+from alertd.tail.siblings import open_all
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from living import Alertd
 
     from alertd.core.events import Notice
+    from alertd.tail.content import Content
 
 ADMIN, BOB = "admin@example.com", "bob@example.com"
 RULE = Rule("app", ("app",), (Pattern("ERROR"),), 0, 60.0, 0.0, (ADMIN,))
@@ -225,6 +228,44 @@ def test_s11_a_symlink_that_a_stranger_made_is_not_followed(tmp_path: Path) -> N
         assert str(ours) in [file.path for file in bench.tailer.files()]
 
     with_bench(tmp_path, work)
+
+
+@pytest.mark.parametrize("name", ["app.log", "app.log.1"])
+def test_s11_a_file_that_becomes_a_symlink_before_it_is_opened_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Between the look at a directory and the opening of what lies there its writer may act."""
+    secret = tmp_path / "shadow"
+    secret.write_text("root:ERROR\n")
+    opened: list[str] = []
+
+    def swapped(paths: list[str], **how: bool) -> list[Content | OSError | None]:
+        for path in paths:
+            if path.endswith(f"/{name}"):
+                opened.append(path)
+                os.unlink(path)  # noqa: PTH108 - str paths throughout
+                os.symlink(secret, path)  # noqa: PTH211
+        return open_all(paths, **how)
+
+    monkeypatch.setattr("alertd.tail.newcomers.open_all", swapped)
+    monkeypatch.setattr("alertd.tail.unseen.open_all", swapped)
+
+    async def work(bench: Bench) -> None:
+        log = bench.directory / "app.log"
+        if name == "app.log.1":
+            append(log, "one")
+            await bench.after(1)
+            # A second generation that came and went between two looks, to be read as a whole.
+            log.rename(bench.directory / "app.log.2")
+            append(bench.directory / "app.log.1", "two")
+        append(log, "three")
+        await bench.after(1)
+        followed = [file.size for file in bench.tailer.files()]
+
+        assert [f"{bench.directory}/{name}"] == opened[:1]
+        assert secret.stat().st_size not in followed
+
+    with_bench(tmp_path, work, "app.log")
 
 
 def test_lines_lost_in_a_truncation_are_said_with_their_number(tmp_path: Path) -> None:
@@ -460,6 +501,15 @@ def test_f11_its_own_output_is_not_watched(
     assert any(detail.startswith(f"{tmp_path}/alertd.log:") for detail in refused)
     assert any(detail.startswith(f"{daemon.state}/state.db:") for detail in refused)
     assert 1 == len(box.mails)
+    checked = subprocess.run(
+        [sys.executable, "-m", "alertd", "check", "-c", str(daemon.config)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    warned = re.findall(r"warning: source app: would watch own output: (\S+),", checked.stdout)
+    assert {f"{tmp_path}/alertd.log", f"{daemon.state}/state.db"} <= set(warned)
+    assert str(log) not in warned
 
 
 def test_a_mail_loop_through_a_system_log_and_a_mail_log_cannot_happen(

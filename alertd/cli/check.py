@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alertd.cli.common import Commands, add_command, add_config, load, say
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator, Sequence
 
     from alertd.core.rules import Source
 
@@ -56,14 +58,44 @@ def run(arguments: argparse.Namespace) -> int:
     say()
     for source in settings.sources:
         say(_files(source))
+    warnings = [
+        *settings.warnings,
+        *_would_watch_itself(settings.sources, settings.state.directory),
+    ]
     say(
         f"all rules together hold at most {spell_size(total)} "
         f"of the {spell_size(settings.memory_max)} that memory_max allows"
     )
-    for warning in settings.warnings:
+    for warning in warnings:
         say(f"warning: {warning}")
     say(f"{settings.path}: no errors")
     return os.EX_OK
+
+
+def _would_watch_itself(sources: Sequence[Source], state: Path) -> Iterator[str]:
+    """Warn of files that the daemon will leave out because it writes them itself."""
+    from alertd.files import files_of  # noqa: PLC0415 - after the configuration is right
+
+    output = _output_of_daemon(state)
+    for source in sources:
+        for path in files_of(source):
+            if state.resolve() in path.resolve().parents or any(map(path.samefile, output)):
+                yield (
+                    f"source {source.name}: would watch own output: {path}, which alertd writes"
+                    " itself, is left out; narrow the glob or exclude it"
+                )
+
+
+def _output_of_daemon(state: Path) -> list[Path]:
+    """Return the files that the daemon on this state logs to, if one runs."""
+    try:
+        process = Path("/proc") / (state / "state.lock").read_text().strip()
+        if b"alertd" not in (process / "cmdline").read_bytes():
+            return []
+        output = [process / "fd" / descriptor for descriptor in ("1", "2")]
+        return [path for path in output if path.is_file()]
+    except OSError:
+        return []  # none runs, or it is not ours to look at
 
 
 def _files(source: Source) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import time
 from datetime import datetime
@@ -39,6 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = load(arguments)
     if isinstance(settings, int):
         return settings
+    from alertd.core.own import LOOKED_INTO, OwnLines  # noqa: PLC0415 - not for --help
     from alertd.matchers import compile_matchers, watched  # noqa: PLC0415 - takes a while
 
     sources = watched(settings.sources, settings.rules)
@@ -50,9 +52,11 @@ def run(arguments: argparse.Namespace) -> int:
             return os.EX_USAGE
     line = sys.stdin.buffer.readline() if arguments.line == "-" else os.fsencode(arguments.line)
     matchers = compile_matchers(settings.sources, settings.rules)
+    own_lines = OwnLines(socket.gethostname())
     for source in sources:
         explanation = matchers[source.name].explain(line, framing_of(source), time.time())
-        for told in _told(source, explanation):
+        is_own = source.format in LOOKED_INTO and explanation.text in own_lines
+        for told in _told(source, explanation, is_own=is_own):
             say(told)
     return os.EX_OK
 
@@ -77,7 +81,7 @@ def framing_of(source: Source) -> Framing:
     return framing
 
 
-def _told(source: Source, explanation: Explanation) -> list[str]:
+def _told(source: Source, explanation: Explanation, *, is_own: bool) -> list[str]:
 
     lines = [f"source {source.name} ({source.format})"]
     if explanation.is_unparsable:
@@ -96,9 +100,11 @@ def _told(source: Source, explanation: Explanation) -> list[str]:
         lines.append("  time: that of reading, as the source has it")
     else:
         lines.append("  time: none found; it would take that of the line before")
+    if is_own:
+        lines.append("  left out: alertd wrote it, or a mail server about a mail of alertd's")
     for verdict in explanation.verdicts:
         key = ", ".join(f"{name} = {visible(value)}" for name, value in verdict.key)
-        mark = "counts" if verdict.is_match else "does not count"
+        mark = "counts" if verdict.is_match and not is_own else "does not count"
         lines.append(f"  rule {verdict.rule}: {mark}{f' for {key}' if key else ''}")
         if verdict.reason:
             lines.append(f"    {visible(verdict.reason)}")

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from alertd.core.events import Match
 
+LOOKED_INTO = frozenset({"plain", "syslog"})
+"""The formats in which such lines are written; in another one they are somebody else's data."""
+
 _STAMP = (
     r"(?:<\d{1,3}>)?(?:1 )?"
     r"(?:[A-Z][a-z]{2} [ \d]?\d(?: \d{4})? \d\d:\d\d:\d\d(?:\.\d+)?|\d{4}-\d\d-\d\dT\S+)"

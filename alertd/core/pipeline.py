@@ -18,7 +18,7 @@ from alertd.core.events import Alert, Match, Sample
 from alertd.core.evidence import LINE_CHARS, shortened
 from alertd.core.matching import Counters
 from alertd.core.ordering import File, Ordering, Snapshot
-from alertd.core.own import OwnLines
+from alertd.core.own import LOOKED_INTO, OwnLines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -87,7 +87,7 @@ class Pipeline:
         self._own = {
             source.name: OwnLines(host)
             for source in sources
-            if source.format in {"plain", "syslog"}
+            if source.format in LOOKED_INTO
         }
         self.own = 0
         self.counters = Counters()

@@ -65,8 +65,9 @@ class Content:
         generation: See ``identity.FileKey``.
     """
 
-    def __init__(self, path: str) -> None:
-        self.fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    def __init__(self, path: str, *, follows_link: bool = True) -> None:
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+        self.fd = os.open(path, flags if follows_link else flags | os.O_NOFOLLOW)
         try:
             status = os.fstat(self.fd)
             if not stat.S_ISREG(status.st_mode):
@@ -135,8 +136,8 @@ class Content:
 class Archive(Content):
     """A compressed file, read as what it was before."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
+    def __init__(self, path: str, *, follows_link: bool = True) -> None:
+        super().__init__(path, follows_link=follows_link)
         self._raw = os.fdopen(os.dup(self.fd), "rb")
         self._suffix = os.path.splitext(path)[1]  # noqa: PTH122 - str paths throughout
         self._stream = _OPENERS[self._suffix](self._raw)
@@ -211,15 +212,21 @@ class Archive(Content):
         return piece
 
 
-def open_content(path: str) -> Content:
+def open_content(path: str, *, follows_link: bool = True) -> Content:
     """
     Open a file for reading by offset.
+
+    Args:
+        path: Its name.
+        follows_link: Also if that is a symbolic link; without, whoever turned it into one since it
+            was looked at gets nothing read that way.
 
     Raises:
         NotRegularError: It is none.
         OSError: It cannot be opened.
     """
-    return Archive(path) if path.endswith(COMPRESSED) else Content(path)
+    kind = Archive if path.endswith(COMPRESSED) else Content
+    return kind(path, follows_link=follows_link)
 
 
 def holds(content: Content, offset: int, head: bytes, marker: bytes) -> bool:

@@ -67,7 +67,8 @@ class Newcomers:
         waiting = list(self._unknown(source, look).items())
         for start in range(0, len(waiting), _AT_ONCE):
             part = waiting[start : start + _AT_ONCE]
-            opened = await away(open_all, [one.path for _, one in part])
+            # Their links have been judged, and they must lead to what was judged.
+            opened = await away(open_all, [one.path for _, one in part], follows_links=True)
             for (inode, one), content in zip(part, opened, strict=True):
                 if isinstance(content, OSError):
                     self._could_not_open(source, one, content)

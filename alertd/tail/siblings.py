@@ -84,12 +84,12 @@ def rotations(view: View) -> dict[str, list[str]]:
     return found
 
 
-def open_all(paths: list[str]) -> list[Content | OSError | None]:
+def open_all(paths: list[str], *, follows_links: bool = False) -> list[Content | OSError | None]:
     """Open files; None stands for one that is no regular file any more."""
     opened: list[Content | OSError | None] = []
     for path in paths:
         try:
-            opened.append(open_content(path))
+            opened.append(open_content(path, follows_link=follows_links))
         except NotRegularError:
             opened.append(None)
         except OSError as error:
@@ -135,7 +135,7 @@ def first_that_holds(paths: list[str], seen: Sequence[Witness]) -> Copy | None:
             continue
     for _, mtime_ns, path in sorted(dated, reverse=True)[:_SEARCHED]:
         try:
-            content = open_content(path)
+            content = open_content(path, follows_link=False)
         except (OSError, NotRegularError):
             continue
         try:
