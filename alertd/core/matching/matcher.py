@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from alertd.core.deadline import Deadline, NoDeadline
 from alertd.core.matching.confirming import confirmation, fields_asked_for
 from alertd.core.matching.explaining import Explanation, explain, highlight
 from alertd.core.matching.lane import Lane
-from alertd.core.matching.plan import Plan, Strategy
+from alertd.core.matching.plan import planned
+from alertd.core.matching.storing import Stored, key_of, restored
 from alertd.core.matching.turn import LARGEST_PIECE, MOST_HITS, Turn
 from alertd.core.patterns import Encoding
 from alertd.core.records import CsvRecord, record, trimmed, without_surrogates
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from alertd.core.events import Batch
     from alertd.core.framing import Framing
     from alertd.core.matching.outcome import Matched
+    from alertd.core.matching.plan import Strategy
     from alertd.core.records import Record
     from alertd.core.rules import Rule, Source
     from alertd.core.timestamps import Time
@@ -72,16 +76,20 @@ class Matcher:
         # changes no answer.
         self.piece = LARGEST_PIECE
 
-    def _compile(self, database: bytes | None) -> None:
+    def _compile(self, stored: bytes | None) -> None:
+        self._key = key_of(self.source, self.rules)
+        known = restored(stored, self._key)
         refused: frozenset[bytes] = frozenset()
+        plan = known.plan if known else planned(self.source, self.rules, refused)
+        database = known.database if known else None
         while True:
-            plan = Plan(self.source, self.rules, refused)
             try:
                 self._scanner = Scanner(plan.expressions, database, needs=plan.needs)
                 break
             except Refused as refusal:
                 # What is refused is tested on every line.
                 refused |= refusal.expressions
+                plan = planned(self.source, self.rules, refused)
         self._plan = plan
         self.lane = Lane(self.source, self.rules, plan.always)
         self.always = [number for number in plan.always if number not in self.lane.rules]
@@ -96,7 +104,8 @@ class Matcher:
 
     def dump(self) -> bytes:
         """Give the compiled rules, to be stored: making them anew may take a second."""
-        return self._scanner.dump()
+        stored = Stored(self._key, self._plan, self._scanner.dump())
+        return msgspec.msgpack.encode(stored)
 
     def strategies(self) -> list[Strategy]:
         """Say for each rule how its lines are found."""

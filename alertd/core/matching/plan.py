@@ -30,7 +30,7 @@ class Strategy(msgspec.Struct, frozen=True):
     is_slow: bool
 
 
-class Plan:
+class Plan(msgspec.Struct, frozen=True, array_like=True):
     """
     Which expressions stand for which rules.
 
@@ -39,38 +39,19 @@ class Plan:
         rules_of: For each expression, the numbers of the rules that it makes a line a candidate of.
         always: The numbers of the rules that are tested on every line.
         summaries: For each rule, what is looked for.
+        reasons: For each rule that is tested on every line, why.
         needs: A text without which an expression cannot match, by the expression's number.
         odd: The number of the expression for lines that may begin or end a csv record of several,
             if those matter; else -1.
     """
 
-    def __init__(self, source: Source, rules: Sequence[Rule], refused: frozenset[bytes]) -> None:
-        prefilters = Prefilters(source)
-        found: dict[bytes, list[int]] = {}
-        self.always: list[int] = []
-        self.summaries: list[str | None] = []
-        self._reasons: dict[int, str] = {}
-        for number, rule in enumerate(rules):
-            superset = prefilters.selector(rule.match)
-            if superset is None or refused.intersection(superset.expressions):
-                self.always.append(number)
-                self.summaries.append(None)
-                self._reasons[number] = self._reason(source, is_refused=superset is not None)
-                continue
-            self.summaries.append(superset.summary)
-            for expression in superset.expressions:
-                found.setdefault(expression, []).append(number)
-        is_multiline = source.format == "csv" and source.multiline
-        if is_multiline:
-            found.setdefault(prefilters.odd_quoting, [])
-        self.expressions = [*found]
-        self.rules_of = [*found.values()]
-        self.odd = [*found].index(prefilters.odd_quoting) if is_multiline else -1
-        self.needs = {
-            number: prefilters.needs[expression]
-            for number, expression in enumerate(found)
-            if expression in prefilters.needs
-        }
+    expressions: list[bytes]
+    rules_of: list[list[int]]
+    always: list[int]
+    summaries: list[str | None]
+    reasons: dict[int, str]
+    needs: dict[int, bytes]
+    odd: int
 
     def strategy(self, number: int, name: str, *, has_lane: bool) -> Strategy:
         """Say how a rule's lines are found, and what would make a slow one fast."""
@@ -78,15 +59,57 @@ class Plan:
         if summary is not None:
             return Strategy(name, summary, is_slow=False)
         test = "the fields of every line are looked at" if has_lane else "every line is tested"
-        return Strategy(name, f"{test}: {self._reasons[number]}", is_slow=True)
+        return Strategy(name, f"{test}: {self.reasons[number]}", is_slow=True)
 
-    @staticmethod
-    def _reason(source: Source, *, is_refused: bool) -> str:
-        if is_refused:
-            return "its regex is too large to be searched for; make it shorter, or several rules"
-        if not Encoding(source.encoding).is_transparent:
-            return f"in {source.encoding} no text can be searched for; log in utf-8 if you can"
-        return (
-            "no text is in all matching lines; add a condition that asks for one"
-            " (equals, contains, or a regex with some fixed text)"
-        )
+
+def planned(source: Source, rules: Sequence[Rule], refused: frozenset[bytes]) -> Plan:
+    """
+    Find out what to look for.
+
+    Args:
+        source: Where the lines come from.
+        rules: Which lines are looked for.
+        refused: Expressions that cannot be used.
+    """
+    prefilters = Prefilters(source)
+    found: dict[bytes, list[int]] = {}
+    always: list[int] = []
+    summaries: list[str | None] = []
+    reasons: dict[int, str] = {}
+    for number, rule in enumerate(rules):
+        superset = prefilters.selector(rule.match)
+        if superset is None or refused.intersection(superset.expressions):
+            always.append(number)
+            summaries.append(None)
+            reasons[number] = _reason(source, is_refused=superset is not None)
+            continue
+        summaries.append(superset.summary)
+        for expression in superset.expressions:
+            found.setdefault(expression, []).append(number)
+    is_multiline = source.format == "csv" and source.multiline
+    if is_multiline:
+        found.setdefault(prefilters.odd_quoting, [])
+    return Plan(
+        expressions=[*found],
+        rules_of=[*found.values()],
+        always=always,
+        summaries=summaries,
+        reasons=reasons,
+        needs={
+            number: prefilters.needs[expression]
+            for number, expression in enumerate(found)
+            if expression in prefilters.needs
+        },
+        odd=[*found].index(prefilters.odd_quoting) if is_multiline else -1,
+    )
+
+
+def _reason(source: Source, *, is_refused: bool) -> str:
+    if is_refused:
+        return "its regex is too large to be searched for; make it shorter, or several rules"
+    if not Encoding(source.encoding).is_transparent:
+        return f"in {source.encoding} no text can be searched for; log in utf-8 if you can"
+    return (
+        "no text is in all matching lines; add a condition that asks for one"
+        " (equals, contains, or a regex with some fixed text)"
+    )
