@@ -6,8 +6,8 @@ Everything about Hyperscan is here: how its databases are laid out, compiled, st
 Where an expression needs a text that most chunks lack, looking for its first byte is a tenth of the
 work, so such expressions stand apart.
 
-Traps: a set of 2 to 30 expressions is scanned at half the speed of 100, so small sets are filled
-up; a callback that returns anything true ends the scan with an exception; the databases of one
+Traps: a set of 2 to 50 expressions is scanned at a half to a quarter of the speed of 100, so small
+sets are filled up; a callback that returns anything true ends the scan with an exception; the databases of one
 Scanner must not be used by two threads at once; what ends where the scanned bytes end may be
 overlooked (by a database of one short text), so the last line is scanned with more behind it.
 """
@@ -23,9 +23,9 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# Up to this many expressions each have a database of their own; up to FEW they are filled up.
-SINGLES = 3
-FEW = 30
+# Up to so many expressions each have a database of their own; up to FEW they are filled up.
+SINGLES = 2
+FEW = 60
 PADDING = tuple(
     "".join(
         f"\\x{byte:02x}"
