@@ -7,9 +7,10 @@ Where an expression needs a text that most chunks lack, looking for its first by
 work, so such expressions stand apart.
 
 Traps: a set of 2 to 50 expressions is scanned at a half to a quarter of the speed of 100, so small
-sets are filled up; a callback that returns anything true ends the scan with an exception; the databases of one
-Scanner must not be used by two threads at once; what ends where the scanned bytes end may be
-overlooked (by a database of one short text), so the last line is scanned with more behind it.
+sets are filled up; a callback that returns anything true ends the scan with an exception; the
+databases of one Scanner must not be used by two threads at once; what ends where the scanned bytes
+end may be overlooked (by a database of one short text), so the last line is scanned with more
+behind it.
 """
 
 from __future__ import annotations
