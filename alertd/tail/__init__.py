@@ -21,6 +21,7 @@ only when it is told that lines took effect.
     descriptors.py  which of it is open
     followed.py     one file: how far it has been read, and how we would know it again
     identity.py     what makes a file the same file; what is stored of it
+    growth.py       how large a file has been, and how fast it grows
     content.py      the bytes of one open file, plain or compressed
     trouble.py      what keeps files from being read
     away.py         work that may block

@@ -13,6 +13,7 @@ import msgspec
 
 from alertd.tail.away import away
 from alertd.tail.content import begins_like, holds, witness
+from alertd.tail.look import UndecidedError
 from alertd.tail.rotation import origins
 from alertd.tail.siblings import join, witness_of
 
@@ -41,11 +42,26 @@ class Copies:
         return [file for file in found if file is not None]
 
     async def original_of(self, source: str, one: Fresh, look: Look) -> FollowedFile | None:
-        """Find the followed file that still holds what a new file holds."""
+        """
+        Find the followed file that still holds what a new file holds.
+
+        Raises:
+            UndecidedError: A file that it may be a copy of has been emptied during this look.
+        """
         for file in self.may_be_of(source, one.path, look):
             content = self._descriptors.open(file)
-            if content is not None and await _agree(one.content, content):
+            if content is None:
+                continue
+            if await _agree(one.content, content):
                 return file
+            seen = file.witnesses[0]
+            size = content.status().st_size
+            is_same = size >= max(file.growth.peak, seen.offset) and await away(
+                holds, content, *seen
+            )
+            if not is_same and not file.is_archive:
+                file.is_suspect = True
+                raise UndecidedError([(source, file.home)])
         return None
 
     async def settle(self) -> None:

@@ -74,7 +74,7 @@ class Enrolment:
         status = content.status()
         # How much an archive holds only shows when it is read.
         file.size = 1 if isinstance(content, Archive) else status.st_size
-        file.see_size(file.size, status.st_mtime_ns)
+        file.growth.see(file.size, status.st_mtime_ns)
         file.mtime_ns = file.verified_ns = status.st_mtime_ns
         file.changed_at = file.looked_at = self._monotonic()
         file.is_rotated = path != home

@@ -8,31 +8,18 @@ rewritten, however long it has become since.
 
 from __future__ import annotations
 
-from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from alertd.tail.content import COMPRESSED
-from alertd.tail.identity import WITNESS, FileKey, StoredFile, Witness, digest
+from alertd.tail.growth import Growth
+from alertd.tail.identity import WITNESS, FileKey, StoredFile, Trail, Witness, digest
 
 if TYPE_CHECKING:
     from alertd.core.events import Batch
     from alertd.core.framing import Framing
     from alertd.tail.content import Content
-
-
-_TRAIL: Final = 8
-"""Positions that are remembered besides the last one …"""
-
-_TRAIL_STEP: Final = 512
-"""… at least so far apart, or a sixteenth of the way."""
-
-_PACE_NS: Final = 1_000_000_000
-"""Over which it is measured how fast a file grows …"""
-
-_PACE_LEAST_NS: Final = 100_000_000
-"""… and over which at least."""
 
 
 class FollowedFile:
@@ -59,15 +46,14 @@ class FollowedFile:
         "_cut_at",
         "_head",
         "_held",
-        "_pace",
-        "_pace_from",
         "_trail",
-        "_trail_at",
         "changed_at",
         "checked",
         "content",
         "copy_of",
+        "epoch",
         "framing",
+        "growth",
         "home",
         "id",
         "is_archive",
@@ -78,6 +64,7 @@ class FollowedFile:
         "is_rotated",
         "is_skipping",
         "is_suspect",
+        "is_unplaced",
         "is_wanted",
         "key",
         "looked_at",
@@ -85,8 +72,6 @@ class FollowedFile:
         "mtime_ns",
         "offset",
         "path",
-        "peak",
-        "peak_ns",
         "problem",
         "rank",
         "size",
@@ -112,10 +97,7 @@ class FollowedFile:
         self.framing = framing
         self.offset = 0
         self.size = 0
-        self.peak = 0
-        """The greatest size that it had since it was last empty."""
-        self.peak_ns = 0
-        """The time of modification at which it was seen to have that size."""
+        self.growth = Growth()
         self.mtime_ns = 0
         self.verified_ns = 0
         """The time of modification at which its content was last seen to be the same."""
@@ -136,6 +118,10 @@ class FollowedFile:
         self.unnamed = 0
         """Looks in a row that saw no name of it: it could not be opened again."""
         self.is_suspect = False
+        self.is_unplaced = True
+        """A look is finding out where to go on in it, and what comes before it: nobody reads."""
+        self.epoch = 0
+        """How often it was placed: what was being read meanwhile is from elsewhere."""
         self.is_final = False
         self.is_closed = False
         self.is_lost = False
@@ -146,11 +132,7 @@ class FollowedFile:
         self._head = digest(b"")
         self._held: Batch | None = None
         self._cut_at = -1
-        self._trail: deque[Witness] = deque(maxlen=_TRAIL)
-        self._trail_at = 0
-        self._pace = 0.0
-        self._pace_from = (0, 0)
-        """Size and time of modification since which it is measured."""
+        self._trail = Trail()
 
     def __repr__(self) -> str:
         return f"<{self.path} {self.offset}/{self.size} {self.id} rank {self.rank}>"
@@ -186,36 +168,7 @@ class FollowedFile:
     def witnesses(self) -> list[Witness]:
         """What was read is recognised by: at the offset, and at some earlier ones, last first."""
         now = Witness(self.offset, self._head, digest(self.tail))
-        return [now, *(one for one in reversed(self._trail) if one.offset < self.offset)]
-
-    def see_size(self, size: int, mtime_ns: int) -> None:
-        """
-        Take note of how large it is, and how fast it grows.
-
-        Args:
-            size: What it was seen to have.
-            mtime_ns: When it was last written to then.
-        """
-        if size < self.peak:
-            return  # it was emptied, about which others decide
-        self.peak, self.peak_ns = size, mtime_ns
-        _, since = self._pace_from
-        if not since:
-            self._pace_from = (size, mtime_ns)
-        elif mtime_ns - since >= _PACE_NS:
-            self._measure()
-
-    def pace(self) -> float:
-        """Return how many bytes a second it has been growing by lately, on the high side."""
-        before = self._pace
-        self._measure()
-        return max(before, self._pace)
-
-    def _measure(self) -> None:
-        size, since = self._pace_from
-        if since and self.peak_ns - since >= _PACE_LEAST_NS:
-            self._pace = (self.peak - size) * 1e9 / (self.peak_ns - since)
-            self._pace_from = (self.peak, self.peak_ns)
+        return [now, *self._trail.before(self.offset)]
 
     def has_head(self, head: bytes) -> bool:
         """Tell whether a file that begins so can be this one."""
@@ -230,21 +183,20 @@ class FollowedFile:
             head: Digest of the first ``min(1024, offset)`` bytes.
             tail: The bytes before ``offset``, as many.
         """
+        self.epoch += 1
         self.offset = offset
         self.checked = 0
         self.tail = tail
         self._head = head
         self._held = None
-        self._trail.clear()
-        self._trail_at = 0
+        self._trail = Trail()
 
     def restart(self) -> None:
         """Begin anew: the file has been truncated."""
         self.place(0, digest(b""), b"")
         self.is_skipping = False
         self.is_final = False
-        self.peak = self.peak_ns = 0
-        self._pace_from = (0, 0)
+        self.growth.begin_anew()
         self.framing.open_record = b""
 
     def advance(self, data: bytes) -> None:
@@ -254,9 +206,8 @@ class FollowedFile:
             self._head = digest((self.tail + data[:WITNESS])[:WITNESS])
         self.tail = (self.tail + data)[-WITNESS:] if len(data) < WITNESS else data[-WITNESS:]
         self.offset += len(data)
-        if self.offset >= self._trail_at:
-            self._trail.append(Witness(self.offset, self._head, digest(self.tail)))
-            self._trail_at = self.offset + max(_TRAIL_STEP, self.offset >> 4)
+        if self.offset >= self._trail.next_at:
+            self._trail.add(Witness(self.offset, self._head, digest(self.tail)))
 
     def advance_over_nuls(self, count: int) -> None:
         """Move past ``count`` NUL bytes, without making them."""

@@ -15,7 +15,8 @@ import array
 import errno
 import fcntl
 import hashlib
-from typing import NamedTuple
+from collections import deque
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -23,6 +24,12 @@ from alertd.core.framing import Framing  # noqa: TC001 - msgspec reads the annot
 
 WITNESS = 1024
 """Bytes at the head, and before the offset, by which a file's content is recognised."""
+
+_PASSED: Final = 8
+"""Positions that are remembered besides the last one …"""
+
+_STEP: Final = 512
+"""… so many bytes apart, or a sixteenth of the way."""
 
 _FS_IOC_GETVERSION = 0x80087601
 _WITHOUT_GENERATIONS = frozenset(
@@ -97,6 +104,32 @@ class Witness(NamedTuple):
     offset: int
     head: bytes
     marker: bytes
+
+
+class Trail:
+    """
+    Some of the positions that were passed lately in one file.
+
+    A copy that ends somewhere before the last one holds what is before an earlier one.
+
+    Attributes:
+        next_at: From this offset on the next one is worth remembering.
+    """
+
+    __slots__ = ("_passed", "next_at")
+
+    def __init__(self) -> None:
+        self._passed: deque[Witness] = deque(maxlen=_PASSED)
+        self.next_at = 0
+
+    def add(self, witness: Witness) -> None:
+        """Remember a position that has been reached."""
+        self._passed.append(witness)
+        self.next_at = witness.offset + max(_STEP, witness.offset >> 4)
+
+    def before(self, offset: int) -> list[Witness]:
+        """Return the positions before one, the last first."""
+        return [witness for witness in reversed(self._passed) if witness.offset < offset]
 
 
 def digest(data: bytes) -> bytes:

@@ -101,6 +101,8 @@ class Placement:
                 undecided |= error.homes
         await self._copies.settle()
         self._roster.undecided = undecided
+        for file in self._roster:
+            file.is_unplaced = False
         if undecided:
             # The next look judges as if this one had not been.
             return _AGAIN

@@ -103,7 +103,7 @@ class Resumption:
         """
         seen = Witness(file.offset, file.head, digest(file.tail))
         for one in fresh:
-            if one.path == file.home and await _is_same(one, seen):
+            if one.path == file.home and await _is_same(one, seen) and not file.is_held:
                 fresh.remove(one)
                 self._roster.drop(file)
                 self._roster.forget(file.key)
@@ -209,9 +209,9 @@ class Resumption:
             file.restart()
             file.rank = self._roster.next_rank()
         else:
-            size, file.peak = file.size, max(stored.size, stored.offset)
+            size, file.growth.peak = file.size, max(stored.size, stored.offset)
             await self._truncation.begin_anew(file, [stored_witness(stored)], None)
-            file.size = file.peak = size
+            file.size = file.growth.peak = size
         self._roster.behind[file] = None
 
 

@@ -183,7 +183,9 @@ class Tailer:
         for file in list(self._roster.behind):
             if not file.is_behind:
                 del self._roster.behind[file]
-            elif (not file.is_suspect or file.is_held) and not self._roster.is_waiting(file):
+            elif (not file.is_suspect or file.is_held) and not (
+                file.is_unplaced or self._roster.is_waiting(file)
+            ):
                 ready.append(file)
         return ready
 
@@ -279,16 +281,16 @@ class Tailer:
 
     async def _read(self, file: FollowedFile, most: int) -> Batch | None:
         content = self._descriptors.open(file)
-        if content is None:
+        if content is None or file.is_unplaced:
             return None
         behind = file.size - file.offset
         want = min(most, FAR_BEHIND if behind >= FAR_BEHIND else CHUNK)
         want = max(want, file.max_line + 1)
         skipped = 0
         while skipped < _SKIPPED_AT_ONCE:
-            offset = file.offset
+            offset, epoch = file.offset, file.epoch
             piece = await read_piece(content, want, offset, len(file.tail))
-            if file.offset != offset or file.content is not content:
+            if file.epoch != epoch or file.is_unplaced or file.content is not content:
                 return None  # a scan found out something while we were reading
             if piece.before != file.tail or not file.has_head(piece.head):
                 self._doubt(file)
@@ -315,8 +317,8 @@ class Tailer:
         elif not is_full:
             status = content.status()
             file.size = max(end, status.st_size)
-            file.see_size(status.st_size, status.st_mtime_ns)
-        file.peak = max(file.peak, file.size)
+            file.growth.see(status.st_size, status.st_mtime_ns)
+        file.growth.peak = max(file.growth.peak, file.size)
         if file.is_skipping:
             newline = chunk.find(b"\n")
             file.advance(chunk[: newline + 1] if newline >= 0 else chunk)
@@ -454,11 +456,11 @@ class Tailer:
             and status.st_size <= max(file.checked, file.offset)
         ):
             # Shorter, or written to without having grown: it may be another content now.
-            file.peak = max(file.peak, file.size)
+            file.growth.peak = max(file.growth.peak, file.size)
             self._doubt(file)
         if status.st_size > file.size:
             file.is_closed = file.is_final = False
-        file.see_size(status.st_size, status.st_mtime_ns)
+        file.growth.see(status.st_size, status.st_mtime_ns)
         file.size = status.st_size
         file.mtime_ns = status.st_mtime_ns
         if file.is_behind:

@@ -101,11 +101,11 @@ class Truncation:
         file.verified_ns = file.mtime_ns = status.st_mtime_ns
         if not is_same:
             await self.begin_anew(file, seen, Remains(status.st_size, status.st_mtime_ns))
-        elif status.st_size < file.peak:
+        elif status.st_size < file.growth.peak:
             self._note_unread(file, status.st_size)
         file.checked = min(file.checked, file.offset)
-        file.size = file.peak = status.st_size
-        file.see_size(status.st_size, status.st_mtime_ns)
+        file.size = file.growth.peak = status.st_size
+        file.growth.see(status.st_size, status.st_mtime_ns)
         self._roster.touch(file)
         self._roster.behind[file] = None
 
@@ -120,11 +120,12 @@ class Truncation:
             seen: What it held before: at the offset, and at earlier ones.
             remains: What it has been since it was emptied; None if that happened unwatched.
         """
+        file.is_unplaced = True
         end = seen[0].offset
-        copied_ns = file.peak_ns
+        copied_ns = file.growth.peak_ns
         copy = await self.find_copy(file.source, (file.target, file.home), seen, but=file)
         if copy is not None:
-            end = max(end, file.peak if copy.end is None else copy.end)
+            end = max(end, file.growth.peak if copy.end is None else copy.end)
             copied_ns = max(copied_ns, 0 if copy.end is None else copy.mtime_ns)
             await self._continue_in_copy(file, copy)
             log.info(
@@ -136,7 +137,7 @@ class Truncation:
             )
         else:
             log.info("file truncated", source=file.source, path=file.path, offset=seen[0].offset)
-        lost = max(0, file.peak - end)
+        lost = max(0, file.growth.peak - end)
         if remains is not None:
             lost += _unseen(file, copied_ns, remains)
         self._say_lost(file, lost)
@@ -160,15 +161,16 @@ class Truncation:
     def _note_unread(self, file: FollowedFile, size: int) -> None:
         """Take note that what was not read yet has been cut off."""
         if file.offset:
-            self._say_lost(file, file.peak - size)
+            self._say_lost(file, file.growth.peak - size)
             return
         copies = [
             one for one in self._roster.at_home(file.source, file.home) if one.copy_of is file
         ]
-        self._unread[file] = (file.peak, copies)
+        self._unread[file] = (file.growth.peak, copies)
         self._restart(file)
 
     def _restart(self, file: FollowedFile) -> None:
+        file.is_unplaced = True
         file.rank = self._roster.rank_after(file)
         file.restart()
         self.emptied.add(file)
@@ -212,7 +214,7 @@ class Truncation:
         opened = self._descriptors.open(known)
         if opened is not None:
             known.place(copy.known, *await away(witness, opened, copy.known))
-        known.size = known.peak = copy.known + 1 if copy.end is None else copy.end
+        known.size = known.growth.peak = copy.known + 1 if copy.end is None else copy.end
         if copy.known == copy.end:
             known.framing.open_record = b""
         known.is_skipping = file.is_skipping
@@ -257,5 +259,5 @@ def _unseen(file: FollowedFile, since_ns: int, remains: Remains) -> int:
         remains: What has been written since it was emptied, and until when.
     """
     seconds = max(0, remains.mtime_ns - since_ns) / 1e9 + _TICK
-    unseen = int(file.pace() * seconds) - remains.size
+    unseen = int(file.growth.pace() * seconds) - remains.size
     return unseen if unseen >= _A_LINE else 0

@@ -304,7 +304,20 @@ class Unseen:
     async def _put_in_order(
         self, source: Source, home: str, between: list[Fresh], look: Look
     ) -> None:
-        """Follow files in the order in which they were written."""
+        """
+        Follow files in the order in which they were written.
+
+        Raises:
+            UndecidedError: A file that one of them may be a copy of has been emptied just now.
+        """
+        originals = {}
+        try:
+            for new in between:
+                originals[new.key] = await self._copies.original_of(source.name, new, look)
+        except BaseException:
+            for new in between:
+                new.content.close()
+            raise
         order: list[tuple[str, int, Fresh | FollowedFile]] = [
             (os.path.basename(one.path), one.mtime_ns, one) for one in between
         ]
@@ -316,13 +329,12 @@ class Unseen:
                 order.append((name, _mtime(file), file))
         for one in oldest_first(order):
             if isinstance(one, Fresh):
-                original = await self._copies.original_of(source.name, one, look)
                 file = self._enrolment.follow(
                     source.name, source.max_line, one.path, one.content, Framing(), home=home
                 )
                 file.target = one.target
                 file.is_wanted = bool(one.globs)
-                file.copy_of = original
+                file.copy_of = originals[one.key]
                 log.info("rotated file found", source=source.name, path=home, rotated=one.path)
             else:
                 one.rank = self._roster.next_rank()

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
@@ -204,8 +205,11 @@ async def torture(directory: Path, load: Load) -> Outcome:
         outcome.resident = (resident, resident_mib())
         outcome.descriptors = (before, open_descriptors())
     finally:
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
+        # It only ends by itself when it fails.
+        if not reading.done():
+            reading.cancel()
+        with suppress(asyncio.CancelledError):
+            await reading
         await reader.tailer.close()
     outcome.lost = reader.missing(outcome.written)
     outcome.in_neither = set(range(outcome.written)) - set(_numbers(directory))
