@@ -15,6 +15,8 @@ import hashlib
 import os
 import sys
 from contextlib import suppress
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from alertd.core.rules import Rule, Source
 
 _DIGEST_BYTES = 32
+_SAMPLE_BYTES = 64 * 1024
+_SAMPLED_FILES = 16
 
 
 def watched(sources: Iterable[Source], rules: Iterable[Rule]) -> list[Source]:
@@ -56,12 +60,41 @@ def compile_matchers(
     for source in watched(sources, rules):
         own = [rule for rule in rules if source.name in rule.sources]
         known = None if kept is None else kept.load(source.name)
-        matcher = matchers[source.name] = Matcher(source, own, database=known, deadline=Deadline())
+        matcher = matchers[source.name] = Matcher(
+            source,
+            own,
+            database=known,
+            deadline=Deadline(),
+            sample=partial(sample_of, source),
+        )
         if kept is not None:
             made = matcher.dump()
             if made != known:
                 kept.save(source.name, made)
     return matchers
+
+
+def sample_of(source: Source) -> bytes:
+    """Return some lines that are in a source's files now: of the first that has any."""
+    import glob  # noqa: PLC0415 - only where rules are compiled anew
+
+    from alertd.tail.content import NotRegularError, open_content  # noqa: PLC0415
+
+    found = (path for pattern in source.paths for path in glob.iglob(pattern, recursive=True))  # noqa: PTH207 - an absolute pattern
+    for path in islice(found, _SAMPLED_FILES):
+        try:
+            content = open_content(path)
+        except (OSError, NotRegularError):
+            continue
+        try:
+            data = content.read(_SAMPLE_BYTES, 0)
+        except OSError:
+            continue
+        finally:
+            content.close()
+        if (end := data.rfind(b"\n") + 1) > 0:
+            return data[:end]
+    return b""
 
 
 class _Kept:

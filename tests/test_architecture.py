@@ -115,7 +115,7 @@ PARTS: dict[str, set[str]] = {
     "tail": set(),
     # Between the outbox and the mail server it speaks in the values and errors of both.
     "delivery": {"smtp", "state"},
-    "matchers": {"deadline"},
+    "matchers": {"deadline", "tail"},
     "health": {"state"},
     "files": {"tail"},
     "replay": {"files", "matchers", "tail"},

@@ -16,7 +16,7 @@ import alertd.core
 from alertd.core.events import Batch
 from alertd.core.framing import Framing
 from alertd.core.rules import Alternative, Condition, Conjunction, Pattern, Rule, Source
-from alertd.matchers import compile_matchers
+from alertd.matchers import compile_matchers, sample_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -195,3 +195,18 @@ def test_a_rule_without_any_text_stays_slow_when_restored(tmp_path: Path) -> Non
     assert first.strategies() == again.strategies()
     assert found(first) == found(again)
     assert ("third", 21) in found(again)
+
+
+def test_what_is_rare_in_the_files_is_looked_for(tmp_path: Path) -> None:
+    """Files that cannot be read, or have no whole line, say nothing."""
+    (tmp_path / "1.log").mkdir()
+    (tmp_path / "2.log").write_text("no newline")
+    (tmp_path / "3.log").write_text("often payments\n" * 9 + "rare\n")
+    source = Source("app", (f"{tmp_path}/*.log",), UTC)
+    both = (Condition("line", "contains", "payments"), Condition("line", "contains", "rare"))
+
+    matcher = compile_matchers([source], [rule("both", Conjunction(both))])["app"]
+
+    assert ["the text 'rare'"] == [way.description for way in matcher.strategies()]
+    assert sample_of(source).endswith(b"rare\n")
+    assert b"" == sample_of(SOURCE)

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
+    from alertd.core.matching import Strategy
     from alertd.core.rules import Source
+
+# The part of all lines that a rule should not test exactly.
+MUCH = 0.2
 
 DESCRIPTION = """\
 Validate everything that the daemon would refuse, all errors at once, and say in one sentence what
@@ -42,12 +46,12 @@ def run(arguments: argparse.Namespace) -> int:
     from alertd.config.units import spell_size  # noqa: PLC0415
     from alertd.core.engine import EVIDENCE_BYTES, worst_case_bytes  # noqa: PLC0415
     from alertd.core.sentences import sentence  # noqa: PLC0415
-    from alertd.matchers import compile_matchers  # noqa: PLC0415
+    from alertd.matchers import compile_matchers, sample_of  # noqa: PLC0415
 
     ways: dict[str, list[str]] = {rule.name: [] for rule in settings.rules}
     for name, matcher in compile_matchers(settings.sources, settings.rules).items():
-        for strategy in matcher.strategies():
-            ways[strategy.rule].append(f"{name}: {strategy.description}")
+        for strategy in matcher.strategies(sample_of(matcher.source)):
+            ways[strategy.rule].append(f"{name}: {strategy.description}{_in_sample(strategy)}")
     for rule in settings.rules:
         say(sentence(rule))
         for way in dict.fromkeys(ways[rule.name]):
@@ -70,6 +74,13 @@ def run(arguments: argparse.Namespace) -> int:
         say(f"warning: {warning}")
     say(f"{settings.path}: no errors")
     return os.EX_OK
+
+
+def _in_sample(strategy: Strategy) -> str:
+    """Say it if much of what is in the files now would be tested exactly, which takes time."""
+    if strategy.share is None or strategy.share < MUCH:
+        return ""
+    return f"; {strategy.share:.0%} of the lines that are there have it, so this rule is slow"
 
 
 def _would_watch_itself(sources: Sequence[Source], state: Path) -> Iterator[str]:

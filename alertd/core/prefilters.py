@@ -55,7 +55,8 @@ class _Filter(NamedTuple):
 
     Attributes:
         expressions: Each matches once a line, at its end.
-        weight: How rare lines with them are likely to be, for comparison.
+        weight: How rare lines with them are likely to be, for comparison: for all that is known
+            without looking at any, long texts are.
         summary: What is looked for, for a person.
     """
 
@@ -70,6 +71,8 @@ class Prefilters:
 
     Args:
         source: Where the lines come from.
+        sample: Some of its lines.  Where one of several texts is enough, that is looked for which
+            the fewest of them have (as Sparser does, see above).
 
     Attributes:
         odd_quoting: The expression for a csv's lines whose quotes do more than enclose a field.
@@ -77,7 +80,9 @@ class Prefilters:
             spellings of which most logs have none.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, sample: bytes = b"") -> None:
+        self._sample = sample
+        self._known: dict[tuple[bytes, ...], int] = {}
         self._format = source.format
         self._delimiter = source.delimiter
         self._encoding = Encoding(source.encoding)
@@ -114,9 +119,20 @@ class Prefilters:
             elif (one := self._condition(condition)) is not None:
                 filters.append(one)
         if filters:
-            best = max(filters, key=lambda one: one.weight)
+            best = filters[0]
+            if len(filters) > 1:
+                best = min(filters, key=lambda one: (self._seen(one), -one.weight))
             return Superset(best.expressions, best.summary)
         return supersets[0] if supersets else None
+
+    def _seen(self, one: _Filter) -> int:
+        """Count the lines of the sample that a filter lets through."""
+        seen = self._known.get(one.expressions)
+        if seen is None:
+            anywhere = re.compile(b"|".join(one.expressions), re.MULTILINE)
+            seen = len(anywhere.findall(self._sample)) if one.expressions else 0
+            self._known[one.expressions] = seen
+        return seen
 
     def _condition(self, condition: Condition) -> _Filter | None:
         kind, field = condition.operator, condition.field

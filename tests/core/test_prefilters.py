@@ -9,10 +9,12 @@ import re
 from datetime import UTC
 
 import pytest
+from core.examples import rule
 
+from alertd.core.matching import Matcher
 from alertd.core.patterns import Encoding, spelled
 from alertd.core.prefilters import Prefilters
-from alertd.core.rules import Condition, Conjunction, Source
+from alertd.core.rules import Condition, Conjunction, Pattern, Source
 from alertd.core.scanning import Scanner
 
 LONGEST = 7
@@ -113,3 +115,32 @@ def test_a_text_of_other_bytes_is_spelled_in_its_encoding() -> None:
         f"(?:{spelled('é', utf8)}{spelled(',', utf8)}\\x22?{spelled('ü', utf8)})[^\\n]*$".encode()
         == written.expressions[0]
     )
+
+
+def test_of_two_texts_the_one_that_fewer_lines_have_is_looked_for() -> None:
+    """The longer one, as far as nothing is known of the lines."""
+    source = Source("log", ("*.json",), UTC, format="json")
+    both = Conjunction(
+        (Condition("level", "equals", "fatal"), Condition("service", "equals", "payments"))
+    )
+    sample = b'{"level":"info","service":"payments"}\n' * 9 + b'{"level":"fatal"}\n'
+
+    blind = Prefilters(source).selector((both,))
+    seeing = Prefilters(source, sample).selector((both,))
+
+    assert blind is not None
+    assert seeing is not None
+    assert ("the text 'payments'", "the text 'fatal'") == (blind.summary, seeing.summary)
+
+
+def test_a_strategy_says_which_share_of_a_sample_is_tested_exactly() -> None:
+    """Whether or not the rule matches those lines."""
+    matcher = Matcher(
+        Source("log", ("*.log",), UTC),
+        [rule("root", match=(Pattern("failed .* root"),)), rule("disk", match=(Pattern("disk"),))],
+    )
+
+    ways = matcher.strategies(b"failed for root\nfailed for me\nnone\ndisk failed \n")
+
+    assert [0.75, 0.25] == [way.share for way in ways]
+    assert [None, None] == [way.share for way in matcher.strategies()]

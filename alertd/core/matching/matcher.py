@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -46,6 +48,7 @@ class Matcher:
         *,
         database: bytes | None = None,
         deadline: Deadline | None = None,
+        sample: Callable[[], bytes] = bytes,
     ) -> None:
         """
         Compile the rules.
@@ -55,6 +58,8 @@ class Matcher:
             rules: Valid ones, of this source.
             database: What ``dump`` gave earlier; compiling is skipped if it fits these rules.
             deadline: What stops a regex that takes too long.
+            sample: Gives some lines of the source, if there are any.  Which texts are rare in them
+                decides what is looked for where there is a choice.
         """
         self.source = source
         self.rules = tuple(rules)
@@ -71,16 +76,16 @@ class Matcher:
         self.rows = [one for one in (self.record, self.other) if isinstance(one, CsvRecord)]
         self.is_plain = source.format == "plain"
         self.decode = _decoder(source.encoding)
-        self._compile(database)
+        self._compile(database, sample)
         # How many bytes are scanned at once: fewer where everything matches.  It saves work and
         # changes no answer.
         self.piece = LARGEST_PIECE
 
-    def _compile(self, stored: bytes | None) -> None:
+    def _compile(self, stored: bytes | None, sample: Callable[[], bytes]) -> None:
         self._key = key_of(self.source, self.rules)
         known = restored(stored, self._key)
         refused: frozenset[bytes] = frozenset()
-        plan = known.plan if known else planned(self.source, self.rules, refused)
+        plan = known.plan if known else planned(self.source, self.rules, refused, sample())
         database = known.database if known else None
         while True:
             try:
@@ -89,7 +94,7 @@ class Matcher:
             except Refused as refusal:
                 # What is refused is tested on every line.
                 refused |= refusal.expressions
-                plan = planned(self.source, self.rules, refused)
+                plan = planned(self.source, self.rules, refused, sample())
         self._plan = plan
         self.lane = Lane(self.source, self.rules, plan.always)
         self.always = [number for number in plan.always if number not in self.lane.rules]
@@ -107,11 +112,24 @@ class Matcher:
         stored = Stored(self._key, self._plan, self._scanner.dump())
         return msgspec.msgpack.encode(stored)
 
-    def strategies(self) -> list[Strategy]:
-        """Say for each rule how its lines are found."""
-        lane = self.lane.rules
+    def strategies(self, sample: bytes = b"") -> list[Strategy]:
+        """
+        Say for each rule how its lines are found.
+
+        Args:
+            sample: Whole lines of the source, to see how many are looked at closely.
+        """
+        lines = sample.split(b"\n")[:-1]
+        # One line never has too many candidates for one turn.
+        hits = (self.candidates(line, (0, len(line)), []) or () for line in lines)
+        candidates = Counter(hit & self.mask for hit in chain.from_iterable(hits))
         return [
-            self._plan.strategy(number, rule.name, has_lane=number in lane)
+            self._plan.strategy(
+                number,
+                rule.name,
+                has_lane=number in self.lane.rules,
+                share=candidates[number] / len(lines) if lines else None,
+            )
             for number, rule in enumerate(self.rules)
         ]
 

@@ -23,11 +23,13 @@ class Strategy(msgspec.Struct, frozen=True):
         rule: The rule's name.
         description: For a person.
         is_slow: Each line is tested.
+        share: Of the lines in a sample, the part that is tested exactly; None without a sample.
     """
 
     rule: str
     description: str
     is_slow: bool
+    share: float | None = None
 
 
 class Plan(msgspec.Struct, frozen=True, array_like=True):
@@ -53,16 +55,18 @@ class Plan(msgspec.Struct, frozen=True, array_like=True):
     needs: dict[int, bytes]
     odd: int
 
-    def strategy(self, number: int, name: str, *, has_lane: bool) -> Strategy:
+    def strategy(self, number: int, name: str, *, has_lane: bool, share: float | None) -> Strategy:
         """Say how a rule's lines are found, and what would make a slow one fast."""
         summary = self.summaries[number]
         if summary is not None:
-            return Strategy(name, summary, is_slow=False)
+            return Strategy(name, summary, is_slow=False, share=share)
         test = "the fields of every line are looked at" if has_lane else "every line is tested"
         return Strategy(name, f"{test}: {self.reasons[number]}", is_slow=True)
 
 
-def planned(source: Source, rules: Sequence[Rule], refused: frozenset[bytes]) -> Plan:
+def planned(
+    source: Source, rules: Sequence[Rule], refused: frozenset[bytes], sample: bytes
+) -> Plan:
     """
     Find out what to look for.
 
@@ -70,8 +74,9 @@ def planned(source: Source, rules: Sequence[Rule], refused: frozenset[bytes]) ->
         source: Where the lines come from.
         rules: Which lines are looked for.
         refused: Expressions that cannot be used.
+        sample: Some of the source's lines, to see which texts are rare; perhaps none.
     """
-    prefilters = Prefilters(source)
+    prefilters = Prefilters(source, sample)
     found: dict[bytes, list[int]] = {}
     always: list[int] = []
     summaries: list[str | None] = []
