@@ -15,6 +15,7 @@ from alertd.config.errors import Finding, show, show_regex, suggestion
 from alertd.config.units import spell_size
 from alertd.core.engine import EVIDENCE_BYTES, worst_case_bytes
 from alertd.core.forgery import forgeable
+from alertd.core.patterns import compiled
 from alertd.core.rules import Conjunction, Pattern
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def check_rule(rule: Rule, sources: Sequence[Source]) -> Iterator[Finding]:
         if fields is None:
             return
         known |= fields
-    with_groups = known.union(*(re.compile(each).groupindex for each in _regexes(rule.match)))
+    with_groups = known.union(*(compiled(each).groupindex for each in _regexes(rule.match)))
     for key, used, available in (
         ("match", _demanded(rule.match), known),
         ("unless", _demanded(rule.unless), with_groups),
@@ -195,7 +196,7 @@ def lint_port(port: int, security: str) -> Iterator[Finding]:
 def _broken_lines(rule: Rule) -> Iterator[Finding]:
     for key, selector in (("match", rule.match), ("unless", rule.unless)):
         for regex in _patterns(selector):
-            if "\n" in regex and not re.compile(regex).flags & re.VERBOSE:
+            if "\n" in regex and not compiled(regex).flags & re.VERBOSE:
                 yield Finding(
                     ("rule", rule.name, key),
                     f"{show_regex(regex)} holds a line break, and no line does; write it on one "
@@ -204,7 +205,7 @@ def _broken_lines(rule: Rule) -> Iterator[Finding]:
 
 
 def _matches_every_line(regex: str) -> bool:
-    found = re.search(regex, "\N{SNOWMAN}")
+    found = compiled(regex).search("\N{SNOWMAN}")
     return found is not None and found.end() == 0
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 from alertd.config.errors import show, show_regex, suggestion
 from alertd.config.units import size
 from alertd.core.escape import visible
+from alertd.core.patterns import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -374,6 +375,8 @@ def regex(value: object) -> str:
         warnings.simplefilter("error")
         try:
             re.compile(value)
+            # It is compiled now; remember that for those who need it next.
+            compiled(value)
         except re.error as error:
             place = "" if error.pos is None else f" at position {error.pos}"
             reason = f"{error.msg}{place}"

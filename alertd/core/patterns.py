@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from functools import lru_cache
 from re import _constants as ops  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -104,9 +105,13 @@ class _Never(Exception):  # noqa: N818 - it is an answer, not an error
     """What is being written cannot match within a line."""
 
 
+@lru_cache(maxsize=4096)
 def compiled(regex: str) -> re.Pattern[str]:
     """
     Compile a regex; its author has been told about questionable syntax by ``check``.
+
+    A regex is needed to validate its rule, to warn about it and to confirm its matches.  Python
+    itself remembers 512, and so would compile each of a thousand anew each time.
 
     Raises:
         re.error: It is not a regex.
