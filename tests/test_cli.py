@@ -168,6 +168,19 @@ def test_check_says_what_each_rule_means(say: Say) -> None:
     assert "" == said.err
 
 
+@pytest.mark.parametrize(("fatal", "is_slow"), [(200, True), (90, False)])
+def test_check_names_a_rule_that_much_of_a_file_is_tested_for(
+    say: Say, directory: Path, fatal: int, *, is_slow: bool
+) -> None:
+    """What is looked for is rare as a rule; a few lines say nothing of that."""
+    header, *records = CSV.splitlines(keepends=True)
+    (directory / "app.csv").write_text(header + records[0] * fatal)
+
+    said = say("check")
+
+    assert is_slow == ("100% of the lines that are there have it" in said.out)
+
+
 def test_check_says_that_a_glob_matches_nothing_yet(say: Say, directory: Path) -> None:
     """A typo in a path is no error, for the file may come; but nobody should wonder."""
     (directory / "app.csv").unlink()

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from alertd.core.matching import Strategy
     from alertd.core.rules import Source
 
-# The part of all lines that a rule should not test exactly.
+# The part of all lines that a rule should not test exactly, and how many must be known to tell.
 MUCH = 0.2
+ENOUGH = 100
 
 DESCRIPTION = """\
 Validate everything that the daemon would refuse, all errors at once, and say in one sentence what
@@ -50,7 +51,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     ways: dict[str, list[str]] = {rule.name: [] for rule in settings.rules}
     for name, matcher in compile_matchers(settings.sources, settings.rules).items():
-        for strategy in matcher.strategies(sample_of(matcher.source)):
+        sample = sample_of(matcher.source)
+        is_telling = sample.count(b"\n") >= ENOUGH
+        for strategy in matcher.strategies(sample if is_telling else b""):
             ways[strategy.rule].append(f"{name}: {strategy.description}{_in_sample(strategy)}")
     for rule in settings.rules:
         say(sentence(rule))
