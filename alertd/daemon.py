@@ -213,6 +213,8 @@ class Daemon:
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, self._reload_asked.set)
+        # One that came earlier comes now: ``alertd run`` begins by blocking it.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
 

@@ -13,18 +13,22 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from aiosmtpd.controller import Controller
 
 import alertd as alertd_package
 from alertd.control import ControlError, request
+from alertd.state.database import unseal
+from alertd.tail import StoredFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -293,6 +297,26 @@ directory = "{self.state}"
             )
 
         return self.wait_until(f"{sizes} read", is_read, within)
+
+    def wait_until_committed(self, *paths: Path, within: float = WITHIN) -> None:
+        """
+        Wait until all that these files hold now has taken effect on the disk.
+
+        What has only been read is done again by whoever starts after a kill.
+        """
+        sizes = {str(path): path.stat().st_size for path in paths}
+        deadline = time.monotonic() + within
+        while any(self.committed().get(path, -1) < size for path, size in sizes.items()):
+            assert time.monotonic() < deadline, f"{sizes} not committed:\n{self.last_words}"
+            threading.Event().wait(0.01)
+
+    def committed(self) -> dict[str, int]:
+        """Return how far each file has taken effect on the disk, as a bystander reads it."""
+        database = f"file:{self.state / 'state.db'}?mode=ro"
+        with closing(sqlite3.connect(database, uri=True)) as connection:
+            rows = connection.execute("SELECT value FROM file").fetchall()
+        files = [msgspec.msgpack.decode(unseal(value), type=StoredFile) for (value,) in rows]
+        return {file.path: file.offset for file in files}
 
     def close(self) -> None:
         """End whatever still runs."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,6 +31,17 @@ more_than = 10
 within = "1m"
 recipients = ["mobile-team@example.com"]
 description = "Look at the last release first."
+"""
+
+ERRORS = """
+[source.app]
+paths = ["{logs}/*.log"]
+
+[rule.error]
+match = 'ERROR'
+more_than = 0
+within = "1m"
+cooldown = "15m"
 """
 
 
@@ -121,12 +132,12 @@ def test_the_eleventh_in_a_minute_rings_once(
 
 
 def test_a_restart_is_invisible(daemon: Alertd, box: Mailbox, logs: Path, fatal: Fatal) -> None:
-    """Torture C17, C18: three before a kill -9 and three after are six; the cooldown holds too."""
+    """Torture C17, C18: six before a kill -9 and five after are eleven; the cooldown holds too."""
     log = logs / "app.csv"
     append(log, HEADER)
     daemon.start()
     append(log, *(fatal(second) for second in range(6)))
-    daemon.wait_until_read(log)
+    daemon.wait_until_committed(log)
     daemon.kill()
     append(log, *(fatal(second) for second in range(6, 10)))
     daemon.start()
@@ -137,11 +148,39 @@ def test_a_restart_is_invisible(daemon: Alertd, box: Mailbox, logs: Path, fatal:
     [mail] = box.wait_for(1)
     assert fatal(0) in shown(mail)
     daemon.wait_until_read(log)
+    daemon.wait_until_committed(log)
     daemon.kill()
     daemon.start()
     append(log, *(fatal(second) for second in range(11, 20)))
     daemon.wait_until_read(log)
     assert 1 == len(box.mails)
+
+
+def test_what_a_cooldown_hides_is_counted_across_a_kill(
+    tmp_path: Path, box: Mailbox, logs: Path
+) -> None:
+    """Torture C18: the mail after the cooldown says how many there were since the one before."""
+    log = logs / "app.log"
+    log.touch()
+    start = datetime.now(UTC) - timedelta(hours=1)
+
+    def error(minute: float) -> str:
+        return f"{(start + timedelta(minutes=minute)).isoformat()} ERROR"
+
+    with alertd(tmp_path, ERRORS.format(logs=logs), box.port) as daemon:
+        daemon.start()
+        for minutes in ((0, 1, 2), (3, 4), (16,)):
+            append(log, *map(error, minutes))
+            daemon.wait_until_read(log)
+            daemon.wait_until_committed(log)
+            daemon.kill()
+            daemon.start()
+        daemon.wait_until_read(log)
+        first, second = box.wait_for(2)
+
+    assert 2 == len(box.mails)
+    assert error(0) in shown(first)
+    assert "5 events since" in shown(second)
 
 
 def test_a_line_counts_when_its_newline_is_there(
@@ -153,7 +192,7 @@ def test_a_line_counts_when_its_newline_is_there(
     daemon.start()
     append(log, *(fatal(second) for second in range(10)))
     line = fatal(10)
-    daemon.wait_until_read(log)
+    daemon.wait_until_committed(log)
     ended = log.stat().st_size
     with log.open("a") as file:
         file.write(line[:20])
@@ -163,6 +202,7 @@ def test_a_line_counts_when_its_newline_is_there(
             lambda status: status["sources"]["mobile"]["files"][0]["size"] > ended,
         )
         assert ended == status["sources"]["mobile"]["files"][0]["offset"]
+        assert ended == daemon.committed()[str(log)]
         daemon.kill()
         daemon.start()
         assert [] == box.mails

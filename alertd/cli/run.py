@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 from alertd.cli.common import Commands, add_command, add_config, complain, load
@@ -28,6 +29,8 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the daemon."""
+    # Until the daemon handles it, it would end this process.  Blocked, it is kept.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     settings = load(arguments, with_password=True)
     if isinstance(settings, int):
         return settings
