@@ -12,9 +12,9 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import UTC
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from living import Mailbox, alertd, append, text_of
@@ -24,7 +24,7 @@ from smtpx import ScriptedServer, reply
 from alertd.config import ConfigError, load
 from alertd.core.complaints import Complaints
 from alertd.core.pipeline import Pipeline
-from alertd.core.rules import Pattern, Rule, Source
+from alertd.core.rules import Condition, Conjunction, Pattern, Rule, Source
 from alertd.health import Health, Jump
 from alertd.matchers import compile_matchers
 from alertd.state import Change, Copy, Frozen, Judged, State
@@ -85,7 +85,10 @@ class Bench:
         for file in self.tailer.readable():
             is_stuck = self.is_stuck or ("stuck" in file.path and not self.is_unstuck)
             if not is_stuck and (batch := await self.tailer.read(file)) is not None:
-                self.tailer.consume(file, batch, len(batch.data))
+                now = 1_000_000.0 + self.passed
+                matched = self.pipeline.take(batch, file.framing, now=now)
+                self.pipeline.release(now)
+                self.tailer.consume(file, batch, matched.consumed)
         await self.health.look()
         self.passed += 1.0
         await self.health.look()
@@ -95,7 +98,9 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(tmp_path: Path, *globs: str, start_at: str = "beginning") -> AsyncIterator[Bench]:
+async def bench(
+    tmp_path: Path, *globs: str, rule: Rule = RULE, **settings: Any
+) -> AsyncIterator[Bench]:
     state = await State.open(tmp_path / "state")
     loaded = await state.load()
     logs = tmp_path / "logs"
@@ -106,10 +111,10 @@ async def bench(tmp_path: Path, *globs: str, start_at: str = "beginning") -> Asy
         "app",
         tuple(f"{logs}/{glob}" for glob in globs or ("*.log",)),
         UTC,
-        start_at="end" if start_at == "end" else "beginning",
+        **{"start_at": "beginning", **settings},
     )
     tailer = Tailer([source], [])
-    pipeline = Pipeline([source], [RULE], compile_matchers([source], [RULE]))
+    pipeline = Pipeline([source], [rule], compile_matchers([source], [rule]))
     mailboxes = Mailboxes()
     subject = Bench(logs, state, tailer, pipeline, mailboxes)
     subject.health = Health(
@@ -131,10 +136,14 @@ async def bench(tmp_path: Path, *globs: str, start_at: str = "beginning") -> Asy
 
 
 def with_bench(
-    tmp_path: Path, work: Callable[[Bench], object], *globs: str, start_at: str = "beginning"
+    tmp_path: Path,
+    work: Callable[[Bench], object],
+    *globs: str,
+    rule: Rule = RULE,
+    **settings: Any,
 ) -> None:
     async def run() -> None:
-        async with bench(tmp_path, *globs, start_at=start_at) as place:
+        async with bench(tmp_path, *globs, rule=rule, **settings) as place:
             await work(place)  # type: ignore[misc]
 
     asyncio.run(run())
@@ -314,43 +323,83 @@ def test_a_source_that_falls_behind_is_said(tmp_path: Path) -> None:
     with_bench(tmp_path, work)
 
 
-def test_lines_that_cannot_be_parsed_are_said_when_they_jump(tmp_path: Path) -> None:
+def test_a_jump_is_far_more_than_usual() -> None:
     """A few are a matter of course, and so are many that have always been there."""
     jump = Jump(100)
 
     assert [0, 0, 0, 200, 0] == [jump.see(number) for number in (5, 10, 60, 260, 300)]
 
-    async def work(bench: Bench) -> None:
-        counters = bench.pipeline.counters
-        bench.pipeline.counters_of["app"] = counters
-        await bench.after(1)
-        counters.unparsable, counters.clamped = 1_000, 10
-        said = await bench.after(60)
 
-        assert {
-            "alertd/unparsable-lines": "1,000 lines within a minute could not be parsed",
-            "alertd/clock-skew": "10 lines within a minute were later than now",
-        } == dict(said)
-        counters.unparsable, counters.clamped = 1_020, 12
-        assert [] == await bench.after(3700)
+def test_lines_that_cannot_be_parsed_are_said_when_they_jump(tmp_path: Path) -> None:
+    """Real lines of a program that has begun to write something else; a few are no news."""
+    rule = replace(RULE, match=(Conjunction((Condition("level", "equals", "error"),)),))
+
+    async def work(bench: Bench) -> None:
+        log = bench.directory / "a.log"
+        append(log, *['{"level": "error", "text": "fine"}'] * 500, *['{"level": "error"'] * 99)
+        said = await bench.after(60)
+        append(log, *['level="error" text="changed"'] * 150)
+        said += await bench.after(60)
+        again = await bench.after(3700)
+
+        assert [
+            ("alertd/unparsable-lines", "150 lines within a minute could not be parsed")
+        ] == said
+        assert [] == again
+
+    with_bench(tmp_path, work, rule=rule, format="json", timestamp="none")
+
+
+def test_t5_lines_from_the_future_are_said(tmp_path: Path) -> None:
+    """T5: brought back to the time of reading, and somebody asks whether the zone is right."""
+
+    async def work(bench: Bench) -> None:
+        log = bench.directory / "a.log"
+        ahead = datetime.fromtimestamp(1_000_000.0 + 365 * 86_400, UTC).isoformat()
+        append(log, *[f"{ahead} ERROR"] * 12)
+        said = await bench.after(60)
+        [queued] = await bench.state.outbox.queued()
+        [notice] = await bench.state.outbox.notices([queued.number])
+
+        assert [("alertd/clock-skew", "12 lines within a minute were later than now")] == said
+        assert "timezone" in notice.description
 
     with_bench(tmp_path, work)
 
 
-def test_a_regex_that_was_stopped_and_keys_that_were_forgotten_are_said(tmp_path: Path) -> None:
-    """G5, F2: each is something that a rule may have missed."""
+def test_g5_a_regex_that_was_stopped_is_said(tmp_path: Path) -> None:
+    """G5: the timer ends it on a hostile line; the line after it is judged as ever."""
+    rule = replace(RULE, match=(Pattern(r"ERROR (\w+\s?)+$"),))
 
     async def work(bench: Bench) -> None:
-        bench.pipeline.counters_of["app"] = bench.pipeline.counters
-        await bench.after(1)
-        bench.pipeline.counters.undecided = 3
-        bench.pipeline.engine.evictions = lambda: {"app": 7}  # type: ignore[method-assign]
-        said = dict(await bench.after(1))
+        append(bench.directory / "a.log", "ERROR " + "a" * 60 + "!", "ERROR fine")
+        said = await bench.after(1)
 
-        assert {"alertd/undecided-lines", "alertd/keys-forgotten"} == said.keys()
+        assert [("alertd/undecided-lines", "a regex was stopped")] == said
+        assert 1 == bench.pipeline.counters.undecided
+        assert {"app": 1} == bench.pipeline.engine.keys()
         assert [] == await bench.after(7200)
 
-    with_bench(tmp_path, work)
+    with_bench(tmp_path, work, rule=rule)
+
+
+def test_f2_keys_that_were_forgotten_are_said(tmp_path: Path) -> None:
+    """F2: a flood of keys is told once, with the number of those that had to go."""
+    rule = replace(
+        RULE, match=(Pattern(r"ERROR (?P<key>\d+)"),), group_by=("key",), max_keys=10, more_than=5
+    )
+
+    async def work(bench: Bench) -> None:
+        await bench.after(1)
+        append(bench.directory / "a.log", *(f"ERROR {number}" for number in range(50)))
+        said = await bench.after(1)
+        queued = (await bench.state.outbox.queued())[-1]
+        [notice] = await bench.state.outbox.notices([queued.number])
+
+        assert ["alertd/keys-forgotten"] == [rule for rule, _ in said]
+        assert 40 == notice.alert.count
+
+    with_bench(tmp_path, work, rule=rule)
 
 
 @pytest.mark.parametrize("told", [[ADMIN], [BOB, ADMIN], [BOB]])
