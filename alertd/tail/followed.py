@@ -204,10 +204,10 @@ class FollowedFile:
         if self.offset < WITNESS:
             # The tail is still the whole of what came before.
             self._head = digest((self.tail + data[:WITNESS])[:WITNESS])
+        if self.offset + len(data) >= self._trail.next_at:
+            self._trail.pass_over(self.tail, self.offset, data, self._head)
         self.tail = (self.tail + data)[-WITNESS:] if len(data) < WITNESS else data[-WITNESS:]
         self.offset += len(data)
-        if self.offset >= self._trail.next_at:
-            self._trail.add(Witness(self.offset, self._head, digest(self.tail)))
 
     def advance_over_nuls(self, count: int) -> None:
         """Move past ``count`` NUL bytes, without making them."""

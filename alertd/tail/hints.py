@@ -47,13 +47,15 @@ class Hints:
 
     Args:
         report: Told the paths of what changed.
+        on_start: Called when changes begin to be reported: earlier ones were not.
 
     Attributes:
         parents: Watched only because what is wanted below them does not exist yet.
     """
 
-    def __init__(self, report: Callable[[set[str]], None]) -> None:
+    def __init__(self, report: Callable[[set[str]], None], on_start: Callable[[], None]) -> None:
         self._report = report
+        self._on_start = on_start
         self._wanted: frozenset[tuple[str, int, int]] = frozenset()
         self._is_changed = asyncio.Event()
         self._is_refused = False
@@ -107,6 +109,7 @@ class Hints:
             False,  # noqa: FBT003 - subdirectories,
             True,  # noqa: FBT003 - directories that may not be looked into are left out
         ) as notify:
+            self._on_start()
             step = IDLE_STEP_MS
             while True:
                 patience = 1000 * _ACTIVE if step == STEP_MS else _ENDLESS_MS

@@ -28,8 +28,8 @@ WITNESS = 1024
 _PASSED: Final = 8
 """Positions that are remembered besides the last one …"""
 
-_STEP: Final = 512
-"""… so many bytes apart, or a sixteenth of the way."""
+_WITHIN: Final = (0.5, 0.75, 0.875, 0.9375, 1.0)
+"""… and how far into what was read at once they lie."""
 
 _FS_IOC_GETVERSION = 0x80087601
 _WITHOUT_GENERATIONS = frozenset(
@@ -122,10 +122,25 @@ class Trail:
         self._passed: deque[Witness] = deque(maxlen=_PASSED)
         self.next_at = 0
 
-    def add(self, witness: Witness) -> None:
-        """Remember a position that has been reached."""
-        self._passed.append(witness)
-        self.next_at = witness.offset + max(_STEP, witness.offset >> 4)
+    def pass_over(self, tail: bytes, offset: int, data: bytes, head: bytes) -> None:
+        """
+        Remember some positions in what is being passed.
+
+        Args:
+            tail: What is before it: a kilobyte, or all there is.
+            offset: Where it begins.
+            data: What it is.
+            head: Digest of the file's first kilobyte, as far as that is known then.
+        """
+        for part in _WITHIN:
+            size = int(part * len(data))
+            at = offset + size
+            if at < max(self.next_at, 1):
+                continue
+            before = data[max(0, size - WITNESS) : size]
+            marker = digest((tail + before)[-min(WITNESS, at) :])
+            self._passed.append(Witness(at, marker if at < WITNESS else head, marker))
+            self.next_at = at + 1 + (at >> 4)
 
     def before(self, offset: int) -> list[Witness]:
         """Return the positions before one, the last first."""

@@ -114,7 +114,7 @@ class Tailer:
         self._said_empty: set[tuple[str, str]] = set()
         self._scanning = asyncio.Lock()
         self._readable = asyncio.Event()
-        self._hints = Hints(self._hint)
+        self._hints = Hints(self._hint, self._scan_wanted.set)
 
     # -- for the daemon
 

@@ -1,0 +1,265 @@
+"""
+What happens between two steps of a look: names are shifted, a file is emptied, a read is under way.
+
+Each test stops the reader where the fault hits, lets it happen, and goes on.
+"""
+
+# ruff: noqa: ASYNC240 - tests may block
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import os
+import shutil
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from tail.reading import Reading, append, expected, numbered, source
+
+from alertd.tail import copies, tailer, truncation, unseen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import Any
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Return the log file that is written to."""
+    return tmp_path / "a.log"
+
+
+def rotate(log: Path) -> None:
+    """Move ``a.log`` to ``a.log.1``, that to ``a.log.2``, and so on."""
+    for number in range(9, 0, -1):
+        old = log.with_name(f"a.log.{number}")
+        if old.exists():
+            old.rename(log.with_name(f"a.log.{number + 1}"))
+    log.rename(log.with_name("a.log.1"))
+
+
+def before_first(
+    monkeypatch: pytest.MonkeyPatch, module: object, name: str, happens: Callable[[], None]
+) -> list[str]:
+    """Let something happen just before a function is called for the first time."""
+    called: list[str] = []
+    function = getattr(module, name)
+
+    def first(*args: Any) -> Any:
+        if not called:
+            called.append(name)
+            happens()
+        return function(*args)
+
+    monkeypatch.setattr(module, name, first)
+    return called
+
+
+def read_on(reading: Reading) -> None:
+    """Tell the reader what the kernel would: a file has grown.  No look at the directory follows."""
+    reading.tailer._hint({file.path for file in reading.tailer.files()})
+
+
+@pytest.mark.parametrize("shifts", [1, 2])
+def test_r4_names_shifted_between_listing_and_opening(
+    monkeypatch: pytest.MonkeyPatch, log: Path, shifts: int
+) -> None:
+    """R4, R25: the name of an unseen generation leads to the next one by the time it is opened."""
+
+    def shift() -> None:
+        for step in range(shifts):
+            rotate(log)
+            append(log, numbered(31 + 10 * step, 40 + 10 * step))
+
+    async def scenario() -> tuple[list[bytes], list[str]]:
+        append(log, numbered(1, 10))
+        reading = Reading(source(log))
+        await reading.settle()
+        for first in (11, 21):
+            rotate(log)
+            append(log, numbered(first, first + 9))
+        called = before_first(monkeypatch, unseen, "open_all", shift)
+        await reading.tailer.scan()
+        await reading.read_all()
+        await reading.settle()
+        return reading.lines, called
+
+    lines, called = asyncio.run(scenario())
+
+    assert ["open_all"] == called
+    assert expected(1, 30 + 10 * shifts) == lines
+
+
+def test_r25_listing_that_lacks_a_file_decides_nothing(log: Path) -> None:
+    """R25: a file that is renamed while its directory is listed may be seen under neither name."""
+
+    async def scenario() -> tuple[list[bytes], list[bytes]]:
+        append(log, numbered(1, 10))
+        reading = Reading(source(log))
+        await reading.settle()
+        for first in (11, 21):
+            rotate(log)
+            append(log, numbered(first, first + 9))
+        look = reading.tailer._survey.look
+
+        def without(*args: Any, **kwargs: Any) -> Any:
+            view = look(*args, **kwargs)
+            for name in ("a.log.1", "a.log.2"):
+                del view.listings[str(log.parent)].names[name]
+            return view
+
+        reading.tailer._survey.look = without  # type: ignore[method-assign]
+        await reading.tailer.scan()
+        await reading.read_all()
+        early = list(reading.lines)
+        reading.tailer._survey.look = look  # type: ignore[method-assign]
+        await reading.settle()
+        return early, reading.lines
+
+    early, lines = asyncio.run(scenario())
+
+    assert expected(1, 10) == early
+    assert expected(1, 30) == lines
+
+
+@pytest.mark.parametrize("glob", ["a.log", "*.log*"])
+@pytest.mark.parametrize("is_seen", [False, True], ids=["", "copy seen"])
+@pytest.mark.parametrize("is_packed", [False, True], ids=["", "compressed"])
+@pytest.mark.parametrize("count", [5, 40, 5000])
+def test_r9_copy_ends_before_what_was_read(
+    tmp_path: Path, log: Path, glob: str, count: int, *, is_seen: bool, is_packed: bool
+) -> None:
+    """R9: who reads while the copy is made has read more than it holds; none of it comes twice."""
+
+    async def scenario() -> tuple[list[bytes], list[int]]:
+        append(log, numbered(1, count))
+        reading = Reading(source(tmp_path / glob))
+        await reading.settle()
+        copy = log.with_name("a.log.1")
+        shutil.copyfile(log, copy)
+        with copy.open("r+b") as file:
+            file.truncate(copy.stat().st_size - 3)  # the copy may end in the middle of a line
+        if is_seen:
+            await reading.settle()
+        append(log, numbered(count + 1, count + 30))
+        read_on(reading)
+        await reading.read_all()
+        os.truncate(log, 0)
+        if is_packed:
+            log.with_name("a.log.1.gz").write_bytes(gzip.compress(copy.read_bytes()))
+            copy.unlink()
+        append(log, numbered(count + 31, count + 40))
+        await reading.settle()
+        await reading.idle()
+        reading = reading.restart()
+        await reading.settle()
+        return reading.lines, [problem.lost for problem in reading.tailer.take_problems()]
+
+    lines, lost = asyncio.run(scenario())
+
+    assert expected(1, count + 40) == lines
+    assert [] == lost
+
+
+@pytest.mark.parametrize("glob", ["a.log", "*.log*"])
+def test_r9_emptied_while_it_is_compared_with_its_copy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, log: Path, glob: str
+) -> None:
+    """R9: the copy of a file that is emptied just then is no new file."""
+
+    async def scenario() -> tuple[list[bytes], list[str]]:
+        append(log, numbered(1, 500))
+        reading = Reading(source(tmp_path / glob))
+        await reading.settle()
+        shutil.copyfile(log, log.with_name("a.log.1"))
+        called = before_first(monkeypatch, copies, "begins_like", lambda: os.truncate(log, 0))
+        await reading.settle()
+        append(log, numbered(501, 510))
+        await reading.settle()
+        await reading.idle()
+        return reading.lines, called
+
+    lines, called = asyncio.run(scenario())
+
+    assert ["begins_like"] == called
+    assert expected(1, 510) == lines
+
+
+def test_r9_nothing_is_read_while_the_copy_is_looked_for(
+    monkeypatch: pytest.MonkeyPatch, log: Path
+) -> None:
+    """R9: what would be read then comes from the copy, too."""
+    is_looking, may_go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        is_looking.set()
+        assert may_go_on.wait(10)
+
+    async def scenario() -> tuple[list[bytes], bool]:
+        append(log, numbered(1, 100))
+        reading = Reading(source(log))
+        await reading.settle()
+        append(log, numbered(101, 200))
+        shutil.copyfile(log, log.with_name("a.log.1"))
+        os.truncate(log, 0)
+        append(log, numbered(201, 600))
+        before_first(monkeypatch, truncation, "first_that_holds", wait)
+        look = asyncio.create_task(reading.tailer.scan())
+        await asyncio.to_thread(is_looking.wait, 10)
+        (file,) = reading.tailer.files()
+        is_read = await reading.read(file)
+        may_go_on.set()
+        await look
+        await reading.settle()
+        return reading.lines, is_read
+
+    lines, is_read = asyncio.run(scenario())
+
+    assert not is_read
+    assert expected(1, 600) == lines
+
+
+@pytest.mark.parametrize("read", [0, 100])
+def test_r9_what_was_read_before_the_file_was_emptied_is_not_handed_out_after(
+    monkeypatch: pytest.MonkeyPatch, log: Path, read: int
+) -> None:
+    """R9: it comes from the copy, and would come twice."""
+
+    async def scenario() -> tuple[list[bytes], bool]:
+        append(log, numbered(1, 100))
+        reading = Reading(source(log), take=lambda batch: len(numbered(1, read)))
+        await reading.tailer.scan()
+        (file,) = reading.tailer.files()
+        await reading.read(file)
+        reading.take = None
+        append(log, numbered(101, 200))
+        read_on(reading)
+        is_read, may_go_on = asyncio.Event(), asyncio.Event()
+        piece = tailer.read_piece
+
+        async def read_late(*args: Any) -> Any:
+            found = await piece(*args)
+            if not is_read.is_set():
+                is_read.set()
+                await may_go_on.wait()
+            return found
+
+        monkeypatch.setattr(tailer, "read_piece", read_late)
+        late = asyncio.create_task(reading.read(file))
+        await is_read.wait()
+        shutil.copyfile(log, log.with_name("a.log.1"))
+        os.truncate(log, 0)
+        append(log, numbered(201, 210))
+        await reading.tailer.scan()
+        may_go_on.set()
+        was_handed_out = await late
+        await reading.settle()
+        return [line for line in reading.lines if line], was_handed_out
+
+    lines, was_handed_out = asyncio.run(scenario())
+
+    assert not was_handed_out
+    assert expected(1, 210) == lines
