@@ -21,12 +21,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import email
-import email.policy
 import gzip
 import logging
 import math
 import os
+import quopri
 import random
 import re
 import resource
@@ -277,7 +276,8 @@ class Post:
         uncertain: Sends of a mail to an address of which nobody knew the outcome.
         unwritten: Mails of which something could not be written to the full disk yet.
         forgotten: Mails of which something had not been written when the process was killed.
-        in_flight: The addresses and the mail, once the server has all of it.
+        sending: The addresses and the mail that was last given to the server.
+        is_in_balance: It may have that mail, and nobody has noted it yet.
     """
 
     uncertain: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -313,8 +313,9 @@ class Notifier(SmtpNotifier):
         for address, outcome in outcomes.items():
             if outcome.status == "uncertain":
                 self._post.uncertain[address, id_] += 1
-            if outcome.status != "sent":
-                self._post.is_in_balance = False
+        taken = tuple(a for a, outcome in outcomes.items() if outcome.status == "sent")
+        self._post.sending = taken, id_
+        self._post.is_in_balance = bool(taken)
         return outcomes
 
 
@@ -759,11 +760,9 @@ class World:
 
 
 def alerts_in(payload: bytes) -> list[str]:
-    """Return the ids of the alerts that a mail tells."""
-    message = email.message_from_bytes(payload, policy=email.policy.default)
-    part = message.get_body(("plain",))
-    assert part is not None
-    return _ALERT.findall(part.get_content().replace("\r\n", "\n"))
+    """Return the ids of the alerts that a mail tells, in its text."""
+    text, _, _ = payload.partition(b"Content-Type: text/html")
+    return _ALERT.findall(quopri.decodestring(text).decode().replace("\r\n", "\n"))
 
 
 @cache
