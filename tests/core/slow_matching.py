@@ -43,9 +43,14 @@ def slow_matches(
     previous: float | None = None
     first: float | None = None
     names = source.columns
-    for position, (offset, raw) in enumerate(records(content, source)):
+    is_head = source.format == "csv"
+    for offset, raw in records(content, source):
         text = raw.decode(source.encoding, "replace")
-        if source.format == "csv" and position == 0:
+        if is_head:
+            # Blank lines before the header name nothing, and are nothing.
+            if not raw.strip():
+                continue
+            is_head = False
             row = tuple(name.strip() for name in row_of(text, source))
             if not names:
                 names = row
