@@ -49,7 +49,7 @@ class Copies:
             UndecidedError: A file that it may be a copy of has been emptied during this look.
         """
         for file in self.may_be_of(source, one.path, look):
-            content = self._descriptors.open(file)
+            content = await self._descriptors.open(file)
             if content is None:
                 continue
             if await _agree(one.content, content):
@@ -68,7 +68,7 @@ class Copies:
         """Let copies become files of their own once their originals have been read that far."""
         for file in [file for file in self._roster if file.copy_of is not None]:
             original = file.copy_of
-            content = self._descriptors.open(file)
+            content = await self._descriptors.open(file)
             if content is None or original is None:
                 continue
             size = content.status().st_size

@@ -5,7 +5,8 @@ A file at its end can be closed and opened again; a deleted one cannot, nor one 
 being evaluated.
 
 Trap: a name may lead to another file by the time it is opened again.  That is found out here, and
-what follows from it is decided by the next look (see ``placement``).
+what follows from it is decided by the next look (see ``placement``).  And opening may take long:
+while a thread does it, somebody else may open the same file, or give it up.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import resource
 from typing import TYPE_CHECKING, Final
 
+from alertd.tail.away import away
 from alertd.tail.content import NotRegularError, open_content
 
 if TYPE_CHECKING:
@@ -39,19 +41,21 @@ class Descriptors:
         self._want_look = want_look
         self._open: dict[FollowedFile, None] = {}
         """The one used longest ago first."""
+        self._opening: set[FollowedFile] = set()
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._most = _MOST if soft == resource.RLIM_INFINITY else min(_MOST, max(8, soft // 2))
 
     def __iter__(self) -> Iterator[FollowedFile]:
         return iter(self._open)
 
-    def open(self, file: FollowedFile) -> Content | None:
+    async def open(self, file: FollowedFile) -> Content | None:
         """Return a file's content, opened again if need be; None if that cannot be done now."""
         if file.content is not None:
             self._open[file] = self._open.pop(file, None)
             return file.content
+        self._opening.add(file)
         try:
-            content = open_content(file.path)
+            content = await away(open_content, file.path)
         except NotRegularError:
             self._want_look()
             return None
@@ -60,6 +64,13 @@ class Descriptors:
             self._troubles.cannot_read(file.source, file.path, error)
             self._want_look()
             return None
+        finally:
+            is_wanted = file in self._opening
+            self._opening.discard(file)
+        if not is_wanted:
+            # Opened by somebody else meanwhile, or given up.
+            content.close()
+            return file.content
         if (content.device, content.inode, content.generation) != (
             file.key.device,
             file.key.inode,
@@ -75,6 +86,7 @@ class Descriptors:
 
     def keep(self, file: FollowedFile, content: Content) -> None:
         """Let a file be open."""
+        self._opening.discard(file)
         file.content = content
         self._open[file] = None
         if len(self._open) > self._most:
@@ -82,6 +94,7 @@ class Descriptors:
 
     def close(self, file: FollowedFile) -> None:
         """Close a file, if it is open."""
+        self._opening.discard(file)
         self._open.pop(file, None)
         if file.content is not None:
             file.content.close()

@@ -90,7 +90,7 @@ class Placement:
         look = Look(view, survey)
         self._let_go(sources)
         for source in sources:
-            locate(source, look, self._roster, self._descriptors, self._monotonic)
+            await locate(source, look, self._roster, self._descriptors, self._monotonic)
         for file in [file for file in self._roster if file.is_suspect]:
             await self._truncation.verify(file)
         undecided: set[tuple[str, str]] = set()

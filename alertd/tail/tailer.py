@@ -280,7 +280,7 @@ class Tailer:
     # -- reading
 
     async def _read(self, file: FollowedFile, most: int) -> Batch | None:
-        content = self._descriptors.open(file)
+        content = await self._descriptors.open(file)
         if content is None or file.is_unplaced:
             return None
         behind = file.size - file.offset

@@ -81,7 +81,7 @@ class Truncation:
         """Look whether a file still holds what was read of it, and begin anew if it does not."""
         if file.is_held:
             return  # its batch is being evaluated; the next look judges
-        content = self._descriptors.open(file)
+        content = await self._descriptors.open(file)
         if content is None:
             return
         if file.is_archive:
@@ -211,7 +211,7 @@ class Truncation:
             known.rank = file.rank
             known.framing = msgspec.structs.replace(file.framing)
             self._roster.add(known)
-        opened = self._descriptors.open(known)
+        opened = await self._descriptors.open(known)
         if opened is not None:
             known.place(copy.known, *await away(witness, opened, copy.known))
         known.size = known.growth.peak = copy.known + 1 if copy.end is None else copy.end

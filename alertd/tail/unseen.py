@@ -291,7 +291,7 @@ class Unseen:
             if is_comparable and await away(holds, content, *witness_of(file)):
                 return True
             if is_archive and file.size and not file.is_archive:
-                theirs = self._descriptors.open(file)
+                theirs = await self._descriptors.open(file)
                 if theirs is not None and await away(begins_like, content, theirs, file.size):
                     return True
         # A short beginning that two files share proves nothing, unless it was compressed since.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from alertd.tail.roster import Roster
 
 
-def locate(
+async def locate(
     source: Source,
     look: Look,
     roster: Roster,
@@ -54,7 +54,7 @@ def locate(
             file.is_rotated = True
             _look_beside(file, look, roster)
         if file.content is None and (file.path != path or file.is_suspect or file.is_behind):
-            descriptors.open(file)  # only that shows whose inode it is
+            await descriptors.open(file)  # only that shows whose inode it is
         if file.is_lost:
             # What has its inode now has that name, not this file.
             file.path, file.is_rotated = path, was_rotated

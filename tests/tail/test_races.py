@@ -4,8 +4,6 @@ What happens between two steps of a look: names are shifted, a file is emptied, 
 Each test stops the reader where the fault hits, lets it happen, and goes on.
 """
 
-# ruff: noqa: ASYNC240 - tests may block
-
 from __future__ import annotations
 
 import asyncio
@@ -18,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tail.reading import Reading, append, expected, numbered, source
 
-from alertd.tail import copies, tailer, truncation, unseen
+from alertd.tail import away, copies, tailer, truncation, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +57,7 @@ def before_first(
 
 
 def read_on(reading: Reading) -> None:
-    """Tell the reader what the kernel would: a file has grown.  No look at the directory follows."""
+    """Tell the reader what the kernel would: a file has grown.  No look follows."""
     reading.tailer._hint({file.path for file in reading.tailer.files()})
 
 
@@ -230,7 +228,7 @@ def test_r9_what_was_read_before_the_file_was_emptied_is_not_handed_out_after(
 
     async def scenario() -> tuple[list[bytes], bool]:
         append(log, numbered(1, 100))
-        reading = Reading(source(log), take=lambda batch: len(numbered(1, read)))
+        reading = Reading(source(log), take=lambda _: len(numbered(1, read)))
         await reading.tailer.scan()
         (file,) = reading.tailer.files()
         await reading.read(file)
@@ -238,7 +236,7 @@ def test_r9_what_was_read_before_the_file_was_emptied_is_not_handed_out_after(
         append(log, numbered(101, 200))
         read_on(reading)
         is_read, may_go_on = asyncio.Event(), asyncio.Event()
-        piece = tailer.read_piece
+        piece = away.read_piece
 
         async def read_late(*args: Any) -> Any:
             found = await piece(*args)
