@@ -136,7 +136,7 @@ def lines_of_record(lines: list[bytes], source: Source, *, is_first: bool) -> in
     """Count the lines of the record that begins here."""
     first = lines[0].removeprefix(b"\xef\xbb\xbf") if is_first else lines[0]
     lines = [first.lstrip(b"\0"), *lines[1:]]
-    if first.count(b'"') % 2 == 0 or len(first) > source.max_line:
+    if len(first) > source.max_line:
         return 1
     for count in range(1, min(len(lines), 100) + 1):
         if len(lines[count - 1]) > source.max_line:
