@@ -341,12 +341,16 @@ CASES: Final = (
     Case(
         "C1",
         "KILL x500 with rotation running",
-        ("tests/test_crash.py::test_no_alert_is_lost_by_twenty_kills",),
+        (
+            "tests/test_crash.py::test_c1_no_alert_is_lost_by_twenty_kills",
+            "tests/torture/test_model.py::test_whatever_happens_each_line_is_told_once",
+        ),
     ),
     Case(
         "C2",
         "kill at each HOOK point",
         (
+            "tests/test_crash.py::test_c2_a_kill_at_each_point_loses_nothing",
             "tests/test_delivery.py::test_c2_a_kill_loses_nothing_and_repeats_only_what_is_uncertain",
         ),
     ),
@@ -434,7 +438,10 @@ CASES: Final = (
     Case(
         "C18",
         "alert sent, kill -9 inside cooldown, more matches",
-        ("tests/test_live.py::test_a_restart_is_invisible",),
+        (
+            "tests/test_live.py::test_a_restart_is_invisible",
+            "tests/test_live.py::test_what_a_cooldown_hides_is_counted_across_a_kill",
+        ),
     ),
     Case(
         "T1", "wall +1 day", ("tests/test_delivery.py::test_t1_a_clock_that_jumps_changes_no_wait",)
@@ -605,6 +612,7 @@ CASES: Final = (
         "250, then kill before commit",
         (
             "tests/test_delivery.py::test_c2_a_kill_loses_nothing_and_repeats_only_what_is_uncertain",
+            "tests/test_crash.py::test_c2_a_kill_at_each_point_loses_nothing",
         ),
     ),
     Case(
