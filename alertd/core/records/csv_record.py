@@ -85,29 +85,39 @@ class CsvRecord(Record):
         return {name: self._row[column] for name, column in pairs if column < len(self._row)}
 
     def _read(self) -> None:
-        text, width = self.text, self._width
+        text, delimiter, width = self.text, self._delimiter, self._width
         if "\r" in text or "\n" in text or len(text) > LONGEST_FIELD or not text:
             self._read_whole()
             return
-        row = text.split(self._delimiter, width)
+        self._is_whole = False
         quote = text.find('"')
-        # Behind the last column that matters, quotes do not matter either.
-        if quote < 0 or (len(row) > width and quote >= len(text) - len(row[-1])):
-            self._row, self._is_whole = row, False
-        else:
+        if quote < 0 or text.count(delimiter, 0, quote) >= width:
+            self._row = text.split(delimiter, width)
+            return
+        # Behind the field that the last quote stands in, nothing but the delimiter matters either.
+        end = text.find(delimiter, text.rfind('"'))
+        row = self._next(text[:end]) if end >= 0 else None
+        if row is None:
             self._read_whole()
+            return
+        row += text[end + 1 :].split(delimiter, max(width - len(row), 0))
+        self._row = row
 
     def _read_whole(self) -> None:
-        self._lines[:] = (self.text,)
         try:
-            self._row = next(self._reader)
-        except IndexError:
-            # The row ends inside quotes, and there is no further line.
-            self._row = parse_row(self.text, self._delimiter)
+            self._row = self._next(self.text) or parse_row(self.text, self._delimiter)
         except csv.Error:
             self._row = []
             self.is_unparsable = True
         self._is_read = self._is_whole = True
+
+    def _next(self, text: str) -> list[str] | None:
+        """Split a row; one that ends inside quotes is not done, and there is no further line."""
+        self._lines[:] = (text,)
+        try:
+            return next(self._reader)
+        except IndexError:
+            return None
 
 
 def parse_row(text: str, delimiter: str) -> list[str]:
