@@ -70,8 +70,19 @@ class Look:
         self.again_in = seconds if self.again_in is None else min(self.again_in, seconds)
 
     def rotations_of(self, home: str) -> list[str]:
-        """Return the paths that look like rotations of one."""
-        return [join(directory_of(home), name) for name in self.rotations.get(home, ())]
+        """Return the paths that look like rotations of one, beside it."""
+        return self.rotations_in(directory_of(home), home)
+
+    def rotations_in(self, directory: str, home: str) -> list[str]:
+        """Return the paths in some directory that look like rotations of a path."""
+        like = join(directory, home.rpartition("/")[2])
+        return [join(directory, name) for name in self.rotations.get(like, ())]
+
+    def inode_of(self, path: str) -> tuple[int, int]:
+        """Return what a path that was listed stands for."""
+        directory, _, name = path.rpartition("/")
+        listing = self.view.listings[directory or "/"]
+        return (listing.device, listing.names[name].inode)
 
     def name_of(self, inode: int, device: int, directories: list[str]) -> str | None:
         """Find the name that an inode has now in the directories where it was."""

@@ -21,6 +21,7 @@ from alertd.tail.look import Look, UndecidedError
 from alertd.tail.newcomers import Newcomers
 from alertd.tail.resumption import Resumption
 from alertd.tail.siblings import directory_of
+from alertd.tail.survey import View
 from alertd.tail.truncation import Truncation
 from alertd.tail.unseen import Unseen
 from alertd.tail.whereabouts import locate
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from alertd.tail.descriptors import Descriptors
     from alertd.tail.look import Fresh
     from alertd.tail.roster import Roster
-    from alertd.tail.survey import Survey, View
+    from alertd.tail.survey import Survey
     from alertd.tail.trouble import Troubles
 
 _AGAIN = 0.02
@@ -69,6 +70,7 @@ class Placement:
         self._descriptors = descriptors
         self._clock = clock
         self._monotonic = monotonic
+        self._view = View()
         self._enrolment = enrolment = Enrolment(roster, descriptors, monotonic)
         self._copies = Copies(roster, descriptors)
         self._truncation = Truncation(roster, descriptors, enrolment, troubles, monotonic)
@@ -87,6 +89,7 @@ class Placement:
         Returns:
             Seconds after which another look is needed, because something was about to change.
         """
+        self._view = view
         look = Look(view, survey)
         self._let_go(sources)
         for source in sources:
@@ -121,9 +124,16 @@ class Placement:
 
     def directories(self) -> set[str]:
         """Return the directories in which rotated files are looked for."""
-        names = {name for file in self._roster for name in (file.target, file.path, file.home)}
-        names.update(stored.home for stored in self._roster.lost())
-        return {directory_of(name) for name in names}
+        directories = {
+            directory_of(name) for file in self._roster for name in (file.target, file.path)
+        }
+        for source, home in {(file.source, file.home) for file in self._roster}:
+            directories |= self._roster.directories_of(source, home)
+        for stored in self._roster.lost():
+            directories |= self._roster.directories_of(stored.key.source, stored.home)
+            # Rotation may put files aside; where, it tells nobody (logrotate: olddir).
+            directories.update(self._view.directories_in(directory_of(stored.home)))
+        return directories
 
     async def _settle_source(self, source: Source, look: Look) -> None:
         between_names = {

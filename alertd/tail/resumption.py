@@ -22,7 +22,7 @@ import structlog
 from alertd.tail.away import away
 from alertd.tail.content import holds, witness
 from alertd.tail.identity import WITNESS, Witness, digest
-from alertd.tail.siblings import directory_of, key_of, open_all, stored_witness
+from alertd.tail.siblings import directory_of, join, key_of, open_all, stored_witness
 from alertd.tail.trouble import Problem
 
 if TYPE_CHECKING:
@@ -118,9 +118,8 @@ class Resumption:
     ) -> bool:
         """Find the file, or a copy of it, that a position belongs to."""
         key = stored.key
-        path = look.name_of(
-            key.inode, key.device, [directory_of(stored.path), directory_of(stored.home)]
-        )
+        directories = [directory_of(stored.path), directory_of(stored.home)]
+        path = look.name_of(key.inode, key.device, [*directories, *look.view.listings])
         if path is not None:
             (content,) = await away(open_all, [path])
             if content is not None and not isinstance(content, OSError):
@@ -143,7 +142,10 @@ class Resumption:
                     file = self._replace(source, one, _copied(stored))
                 await self._continue(file, stored)
                 return True
-        copy = await self._truncation.find_copy(source.name, (stored.home,), [seen])
+        name = os.path.basename(stored.home)
+        aside = look.view.directories_in(directory_of(stored.home))
+        paths = [join(directory, name) for directory in (*directories, *aside)]
+        copy = await self._truncation.find_copy(source.name, [stored.home, *paths], [seen])
         if copy is None:
             return False
         self._roster.forget(key)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from alertd.core.framing import Framing
 from alertd.tail.identity import FileKey, StoredFile
+from alertd.tail.siblings import directory_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -120,6 +121,12 @@ class Roster:
             for name, home in homes
             if name == source
         }
+
+    def directories_of(self, source: str, home: str) -> set[str]:
+        """Return where the files lie that are, or were, written to under a name."""
+        paths = [file.path for file in self.at_home(source, home)]
+        paths += [self.stored[key].path for key in self._stored_at.get((source, home), {})]
+        return {directory_of(path) for path in (home, *paths)}
 
     def left_at(self, source: str, home: str) -> list[StoredFile]:
         """Return what is remembered of files that had a name and are followed no longer."""

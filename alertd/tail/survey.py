@@ -27,6 +27,9 @@ _SETTLED_NS: Final = 100_000_000
 _OLDEST: Final = 10.0
 """Seconds after which a listing is not believed any more: network file systems cache times."""
 
+_MOST_WITHIN: Final = 64
+"""Directories within one into which is looked for a file that is gone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -117,6 +120,18 @@ class View:
     empty: list[tuple[str, str]] = field(default_factory=list)
     refused: list[tuple[str, str, str, str]] = field(default_factory=list)
     is_changed: bool = True
+
+    def directories_in(self, directory: str) -> list[str]:
+        """Return the directories that lie in one that was listed, as many as one may look into."""
+        listing = self.listings.get(directory)
+        names = [] if listing is None else sorted(listing.names)
+        return [
+            f"{directory.rstrip('/')}/{name}"
+            for name in names
+            if listing is not None
+            and listing.names[name].is_directory
+            and not listing.names[name].is_link
+        ][:_MOST_WITHIN]
 
 
 class Survey:

@@ -29,7 +29,6 @@ from alertd.tail.look import Fresh, UndecidedError
 from alertd.tail.rotation import oldest_first, uncompressed
 from alertd.tail.siblings import (
     directory_of,
-    join,
     key_of,
     open_all,
     stored_witness,
@@ -86,6 +85,8 @@ class Unseen:
         """By source and home: when the run before this one last looked."""
         self._seen: dict[tuple[int, int], int] | None = None
         """Rotations at the last look, by inode, with their times of modification."""
+        self._listed: set[str] = set()
+        """Directories that the last look saw."""
         self._judged: dict[tuple[int, int], int] = {}
         """Rotations that were decided about since then, likewise."""
         self._shifted: dict[tuple[str, str], int] = {}
@@ -104,17 +105,17 @@ class Unseen:
             UndecidedError: A file is being read that one of them may be a copy of, or one of them
                 could not be opened under the name that it had a moment ago.
         """
-        for home in sorted(self._roster.homes(source.name) & look.rotations.keys()):
-            names = self._new_names(source, home, look)
-            if not names or not self._may_have_missed(source, home):
+        for home in sorted(self._roster.homes(source.name)):
+            paths = self._new_paths(source, home, look)
+            if not paths or not self._may_have_missed(source, home):
                 continue
             # They may be copies of a file that has been truncated since.
             for file in self._roster.at_home(source.name, home).copy():
                 if file.is_held:
                     raise UndecidedError([(source.name, home)])
                 await self._truncation.verify(file)
-            names = self._new_names(source, home, look)
-            between = await self._open_unread(source, home, names, look, fresh)
+            paths = self._new_paths(source, home, look)
+            between = await self._open_unread(source, home, paths, look, fresh)
             if between:
                 await self._put_in_order(source, home, between, look)
                 # A lost file of which nothing was read is read from its beginning, like these.
@@ -123,11 +124,11 @@ class Unseen:
 
     async def note(self, look: Look) -> None:
         """Remember what lies beside the files that are followed, to tell new from old."""
-        homes = {home for source in look.view.found for home in self._roster.homes(source)}
         paths = [
-            join(directory_of(home), name)
-            for home in homes & look.rotations.keys()
-            for name in look.rotations[home]
+            path
+            for source in look.view.found
+            for home in self._roster.homes(source)
+            for path in self._rotations(source, home, look)
         ]
         before, judged, self._judged = self._seen, self._judged, {}
         followed = {file.inode for file in self._roster}
@@ -136,6 +137,7 @@ class Unseen:
             for inode, time in (await away(_times, paths)).items()
             if before is None or inode in judged or inode in followed or before.get(inode) == time
         }
+        self._listed = set(look.view.listings)
 
     def _unread(self, source: Source, home: str) -> list[StoredFile]:
         """Return the lost positions of a home that stand at a beginning."""
@@ -145,20 +147,26 @@ class Unseen:
             if stored.home == home and stored.offset == 0
         ]
 
-    def _new_names(self, source: Source, home: str, look: Look) -> list[str]:
-        directory = directory_of(home)
-        listing = look.view.listings[directory]
+    def _rotations(self, source: str, home: str, look: Look) -> list[str]:
+        """Return what looks like a rotation of a home wherever one of its files has been found."""
+        return [
+            path
+            for directory in sorted(self._roster.directories_of(source, home))
+            for path in look.rotations_in(directory, home)
+        ]
+
+    def _new_paths(self, source: Source, home: str, look: Look) -> list[str]:
         followed = self._roster.of(source.name)
         seen = self._seen or {}
-        names = []
-        for name in look.rotations[home]:
-            inode = (listing.device, listing.names[name].inode)
+        paths = []
+        for path in self._rotations(source.name, home, look):
+            inode = look.inode_of(path)
             if inode in followed:
                 continue
-            if inode in seen and name.endswith(COMPRESSED):
+            if inode in seen and path.endswith(COMPRESSED):
                 continue  # nobody writes to it
-            names.append(name)
-        return names
+            paths.append(path)
+        return paths
 
     def _may_have_missed(self, source: Source, home: str) -> bool:
         """Tell whether generations may have come and gone unseen."""
@@ -173,7 +181,7 @@ class Unseen:
         )
 
     async def _open_unread(
-        self, source: Source, home: str, names: list[str], look: Look, fresh: list[Fresh]
+        self, source: Source, home: str, paths: list[str], look: Look, fresh: list[Fresh]
     ) -> list[Fresh]:
         """
         Open those of some rotations that nobody has read.
@@ -181,15 +189,22 @@ class Unseen:
         Raises:
             UndecidedError: One of them has another name by now.
         """
-        directory = directory_of(home)
         unread = []
         already = {one.path: one for one in fresh}
-        listing = look.view.listings[directory]
-        inodes = {join(directory, name): listing.names[name].inode for name in names}
-        there = {(listing.device, entry.inode) for entry in listing.names.values()}
+        inodes = {path: look.inode_of(path)[1] for path in paths}
+        there = {
+            (listing.device, entry.inode)
+            for directory in {directory_of(path) for path in (home, *paths)}
+            for listing in [look.view.listings.get(directory)]
+            if listing is not None
+            for entry in listing.names.values()
+        }
         # What one of these became keeps its time of modification.
         gone = {time for inode, time in (self._seen or {}).items() if inode not in there}
-        paths = await away(self._changed, inodes, self._last_look.get((source.name, home)), gone)
+        since = self._last_look.get((source.name, home))
+        if self._seen is not None:
+            since = self._roster.looked_at
+        paths = await away(self._changed, inodes, since, gone)
         new = [path for path in paths if path not in already]
         opened = dict(zip(new, await away(open_all, new), strict=True))
         self._see_shifted(source, home, inodes, opened)
@@ -250,7 +265,7 @@ class Unseen:
 
         Args:
             inodes: Of rotations, by path, as they were listed.
-            since: When the run before this one looked last.
+            since: When the last look was, for what lies where that did not look.
             gone: Times of modification of rotations that were there at the last look.
         """
         changed = []
@@ -262,7 +277,7 @@ class Unseen:
                 continue
             if status.st_ino != inode:
                 is_new = True
-            elif self._seen is None:
+            elif self._seen is None or directory_of(path) not in self._listed:
                 is_new = since is not None and status.st_mtime_ns >= (since - _SLACK) * 1e9
             elif path.endswith(COMPRESSED):
                 with contextlib.suppress(OSError):

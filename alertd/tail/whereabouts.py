@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from alertd.tail.content import COMPRESSED
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from alertd.core.rules import Source
+    from alertd.tail.content import Content
     from alertd.tail.descriptors import Descriptors
     from alertd.tail.followed import FollowedFile
     from alertd.tail.look import Look
@@ -68,6 +70,8 @@ def _look_beside(file: FollowedFile, look: Look, roster: Roster) -> None:
     directories = [directory_of(file.target), directory_of(file.path)]
     path = look.name_of(file.key.inode, file.key.device, directories)
     file.unnamed = file.unnamed + 1 if path is None else 0
+    if path is None and file.content is not None:
+        path = _elsewhere(file.content, look)
     if path is not None:
         if path not in (file.path, file.target):
             file.path = file.target = path
@@ -76,3 +80,17 @@ def _look_beside(file: FollowedFile, look: Look, roster: Roster) -> None:
         file.is_lost = True
     else:
         file.is_deleted = file.content.status().st_nlink == 0
+
+
+def _elsewhere(content: Content, look: Look) -> str | None:
+    """Ask the kernel for the name of an open file that was moved to where nobody has looked."""
+    try:
+        path = os.readlink(f"/proc/self/fd/{content.fd}")  # noqa: PTH115 - a str
+        status = os.lstat(path)
+    except OSError:
+        return None  # no /proc, deleted, or moved again just now
+    if (status.st_dev, status.st_ino) != (content.device, content.inode):
+        return None
+    if directory_of(path) in look.view.listings:
+        return None  # then it must have been renamed since: the next look sees all names at once
+    return path

@@ -681,8 +681,8 @@ def test_younger_files_wait_for_one_that_has_no_name_just_now(tmp_path: Path, lo
         await reading.settle()
         await reading.tailer.close()
         append(log, numbered(11, 20))
-        elsewhere = tmp_path / "elsewhere"
-        elsewhere.mkdir()
+        elsewhere = tmp_path / "where nobody" / "looks"
+        elsewhere.mkdir(parents=True)
         log.rename(elsewhere / "a.log")
         append(log, numbered(21, 30))
         reading = reading.restart()
@@ -696,4 +696,68 @@ def test_younger_files_wait_for_one_that_has_no_name_just_now(tmp_path: Path, lo
     lines, problems = asyncio.run(scenario())
 
     assert expected(1, 30) == lines
+    assert [] == problems
+
+
+def rotate_aside(log: Path, aside: Path) -> None:
+    """Move ``a.log`` to ``a.log.1`` in another directory, and so on, as with logrotate's olddir."""
+    for number in (4, 3, 2, 1):
+        for old in aside.glob(f"a.log.{number}*"):
+            old.rename(aside / old.name.replace(f".{number}", f".{number + 1}"))
+    log.rename(aside / "a.log.1")
+
+
+@pytest.mark.parametrize("is_known", [False, True], ids=["", "known from before"])
+@pytest.mark.parametrize(
+    ("is_down", "is_packed", "rotations"),
+    [
+        (False, False, 1),
+        (False, False, 2),
+        (False, True, 1),
+        (True, False, 1),
+        (True, False, 2),
+        (True, True, 1),
+        (True, True, 2),
+    ],
+)
+def test_r5_r6_rotated_into_another_directory(
+    tmp_path: Path, log: Path, rotations: int, *, is_down: bool, is_packed: bool, is_known: bool
+) -> None:
+    """R5, R6: rotation may put files aside (``olddir``); they are found there, also while down."""
+    aside = tmp_path / "old"
+
+    async def scenario() -> tuple[list[bytes], list[str]]:
+        aside.mkdir()
+        append(aside / "a.log.3", b"from another time\n")
+        os.utime(aside / "a.log.3", ns=(1, 10**18))
+        (tmp_path / "other").mkdir()
+        append(log, numbered(1, 10))
+        reading = Reading(source(log))
+        await reading.settle()
+        append(log, numbered(11, 20))
+        if is_known:
+            rotate_aside(log, aside)
+            append(log, numbered(21, 30))
+            await reading.settle()
+        else:
+            append(log, numbered(21, 30))
+        if is_down:
+            await reading.tailer.close()
+        append(log, numbered(31, 40))
+        append(tmp_path / "other" / "a.log.1", b"of another program\n")
+        for step in range(rotations):
+            rotate_aside(log, aside)
+            append(log, numbered(41 + 10 * step, 50 + 10 * step))
+        for path in sorted(aside.glob("a.log.[12]")) if is_packed else ():
+            compress(path)
+        if is_down:
+            reading = reading.restart()
+            await reading.tailer.open()
+        await reading.settle()
+        await reading.idle()
+        return reading.lines, [problem.detail for problem in reading.tailer.take_problems()]
+
+    lines, problems = asyncio.run(scenario())
+
+    assert expected(1, 40 + 10 * rotations) == lines
     assert [] == problems
