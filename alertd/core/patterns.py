@@ -44,6 +44,8 @@ REST_OF_LINE = r"[^\n]*$"
 MOST_COPIES = 8
 MOST_CHOICES = 64
 LONGEST_TAIL = 32
+# Texts that a person is told.
+MOST_SHOWN = 4
 # Among texts with so many characters, others matter more than their length.
 LONG = 6
 # The characters outside ASCII that IGNORECASE takes for an ASCII letter: i, i, s, k.
@@ -146,20 +148,24 @@ def superset(regex: str, encoding: Encoding) -> Superset | None:
     try:
         choice = writer.choice(nodes, flags)
     except _Never:
-        return Superset((), "nothing")
+        return Superset((), "nothing, as no line can match its regex")
     if choice is None:
         return None
     expressions = [f"(?:{'|'.join(choice.expressions)}){REST_OF_LINE}"]
     if writer.is_folding:
         expressions.append(folded(encoding))
-    return Superset(tuple(text.encode("ascii") for text in expressions), _summary(regex))
+    return Superset(tuple(text.encode("ascii") for text in expressions), _summary(choice))
 
 
-def _summary(regex: str) -> str:
-    run = required(regex, str.isprintable)
-    if run is None or not run.text.strip():
-        return "pattern on chunks"
-    return f"pattern on chunks, around the text '{run.text}'"
+def _summary(choice: _Choice) -> str:
+    """Say what is looked for: with what text it begins, and whether that is all of it."""
+    texts = [*dict.fromkeys(choice.texts)]
+    if not all(text.strip() for text in texts):
+        return "a pattern without a telling text"
+    shown = [f"'{text}'" for text in texts[:MOST_SHOWN]] + ["others"] * (len(texts) > MOST_SHOWN)
+    listed = " or ".join([", ".join(shown[:-1]), shown[-1]] if shown[1:] else shown)
+    case = " in any case" if choice.is_caseless else ""
+    return f"the text {listed}{case}" if choice.is_text else f"a pattern from {listed}{case} on"
 
 
 def folded(encoding: Encoding) -> str:
@@ -267,12 +273,14 @@ class _Item(NamedTuple):
     Attributes:
         expression: For its bytes; empty for a gap.
         is_literal: One character, perhaps in either case.
+        character: That one.
         is_class: One of several characters, all in ASCII.
         choices: What stands in the gap, if something does.
     """
 
     expression: str
     is_literal: bool = False
+    character: str = ""
     is_class: bool = False
     choices: _Choice | None = None
 
@@ -284,10 +292,16 @@ class _Choice(NamedTuple):
     Attributes:
         rank: How well it tells lines apart.
         expressions: Of which one is contained.
+        texts: With what each begins; empty for a class.
+        is_text: They are nothing but that.
+        is_caseless: Some of it in any case.
     """
 
     rank: tuple[int, int]
     expressions: tuple[str, ...]
+    texts: tuple[str, ...]
+    is_text: bool
+    is_caseless: bool
 
 
 _GAP = _Item("")
@@ -309,7 +323,9 @@ class _Writer:
                 found.append(_from_text(items[start:]))
             elif item.is_class:
                 # Next to nothing, but better than a look at every line.
-                found.append(_Choice((0, 0), (item.expression,)))
+                found.append(
+                    _Choice((0, 0), (item.expression,), ("",), is_text=False, is_caseless=False)
+                )
         return max(found, key=lambda one: one.rank, default=None)
 
     def _items(self, nodes: Iterable[Node], flags: int) -> Iterator[_Item]:
@@ -345,7 +361,14 @@ class _Writer:
         expressions = tuple(dict.fromkeys(text for one in known for text in one.expressions))
         if len(known) < len(choices) or len(expressions) > MOST_CHOICES:
             return _GAP
-        return _Item("", choices=_Choice(min(one.rank for one in known), expressions))
+        together = _Choice(
+            rank=min(one.rank for one in known),
+            expressions=expressions,
+            texts=tuple(text for one in known for text in one.texts),
+            is_text=all(one.is_text for one in known),
+            is_caseless=any(one.is_caseless for one in known),
+        )
+        return _Item("", choices=together)
 
     def _repeat(self, argument: Argument, flags: int) -> Iterator[_Item]:
         low, high, inner = argument
@@ -386,7 +409,7 @@ class _Writer:
         is_caseless = bool(flags & re.IGNORECASE)
         if operation is ops.LITERAL and not is_caseless and argument != NEWLINE:
             expression = spelled(chr(argument), self._encoding)
-            return _Item(expression, is_literal=expression != ANY_WIDE)
+            return _Item(expression, is_literal=expression != ANY_WIDE, character=chr(argument))
         accepted = self._class(operation, argument, flags)
         if accepted.is_wide:
             members = f"[{accepted.members}]|" if accepted.narrow else ""
@@ -394,7 +417,13 @@ class _Writer:
         if not accepted.narrow:
             raise _Never
         is_literal = operation is ops.LITERAL
-        return _Item(f"[{accepted.members}]", is_literal=is_literal, is_class=not is_literal)
+        character = chr(argument) if is_literal else ""
+        return _Item(
+            f"[{accepted.members}]",
+            is_literal=is_literal,
+            character=character,
+            is_class=not is_literal,
+        )
 
     def _class(self, operation: object, argument: Argument, flags: int) -> _Class:
         """Ask Python which characters a place accepts."""
@@ -434,5 +463,10 @@ def _from_text(items: Sequence[_Item]) -> _Choice:
     run = next((at for at, item in enumerate(items) if not item.is_literal), len(items))
     bounded = next((at for at, item in enumerate(items) if not item.expression), len(items))
     kept = items[: min(bounded, run + LONGEST_TAIL)]
-    texts = sum(item.is_literal for item in kept)
-    return _Choice((min(run, LONG), texts), ("".join(item.expression for item in kept),))
+    return _Choice(
+        rank=(min(run, LONG), sum(item.is_literal for item in kept)),
+        expressions=("".join(item.expression for item in kept),),
+        texts=("".join(item.character for item in kept[:run]),),
+        is_text=len(kept) == run,
+        is_caseless=any(item.expression.startswith("[") for item in kept[:run]),
+    )

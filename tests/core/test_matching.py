@@ -482,10 +482,12 @@ def test_check_can_say_how_lines_are_found() -> None:
     ways = Matcher(source("json"), rules).strategies()
 
     assert [False, True, False, False] == [way.is_slow for way in ways]
-    assert "pattern on chunks, around the text 'Fatal'" == ways[0].description
-    assert ways[1].description.startswith("the fields of every line are looked at: no text is in")
+    assert "the text 'Fatal'" == ways[0].description
+    assert ways[1].description.startswith(
+        "slow, the fields of every line are looked at: no text is in"
+    )
     assert "the text 'fatal' or the text 'panic'" == ways[2].description
-    assert "pattern on chunks, around the text 'x'" == ways[3].description
+    assert "the text 'x'" == ways[3].description
 
 
 def test_check_says_why_a_rule_is_slow() -> None:
@@ -495,10 +497,35 @@ def test_check_says_why_a_rule_is_slow() -> None:
     too_large = Matcher(source(), [looking_for("a" * 20_000)]).strategies()[0]
     blank = Matcher(source(), [looking_for("[ab] [cd]")]).strategies()[0]
 
-    assert in_japanese.description.startswith("every line is tested: in shift_jis no text can be")
-    assert anything.description.startswith("every line is tested: no text is in all matching lines")
-    assert too_large.description.startswith("every line is tested: its regex is too large")
-    assert "pattern on chunks" == blank.description
+    assert in_japanese.description.startswith(
+        "slow, every line is tested: in shift_jis no text can be"
+    )
+    assert anything.description.startswith(
+        "slow, every line is tested: no text is in all matching lines"
+    )
+    assert too_large.description.startswith("slow, every line is tested: its regex is too large")
+    assert "a pattern without a telling text" == blank.description
+
+
+@pytest.mark.parametrize(
+    ("regex", "way"),
+    [
+        ("Failed password", "the text 'Failed password'"),
+        ("(?i)out of memory", "the text 'out of memory' in any case"),
+        ("panic|oops|BUG:", "the text 'panic', 'oops' or 'BUG:'"),
+        ("a1|b1|c1|d1|e1|f1", "the text 'a1', 'b1', 'c1', 'd1' or others"),
+        (r"of user \d+ failed$", "a pattern from 'of user ' on"),
+        (r"(?:cat|dog)s? on the mat", "the text ' on the mat'"),
+        (r"^\S+ \d{3} ", "a pattern without a telling text"),
+        (r"(?:[ab]|x)[cd]", "a pattern without a telling text"),
+        (r"\n", "nothing, as no line can match its regex"),
+    ],
+)
+def test_check_names_the_text_that_is_looked_for(regex: str, way: str) -> None:
+    """That with which the expression begins that is really used, not the longest one."""
+    (strategy,) = Matcher(source(), [looking_for(regex)]).strategies()
+
+    assert (way, False) == (strategy.description, strategy.is_slow)
 
 
 # --- rules that must see every line --------------------------------------------------------------

@@ -61,7 +61,7 @@ class Plan(msgspec.Struct, frozen=True, array_like=True):
         if summary is not None:
             return Strategy(name, summary, is_slow=False, share=share)
         test = "the fields of every line are looked at" if has_lane else "every line is tested"
-        return Strategy(name, f"{test}: {self.reasons[number]}", is_slow=True)
+        return Strategy(name, f"slow, {test}: {self.reasons[number]}", is_slow=True)
 
 
 def planned(
