@@ -937,6 +937,31 @@ def test_c8_committed_mail_goes_though_nothing_can_be_written(directory: Path) -
     with_bench(directory, work)
 
 
+def test_c8_who_comes_later_gets_the_stored_bytes_though_nothing_can_be_written(
+    directory: Path,
+) -> None:
+    """White box: one address has to wait, the other has the mail; then the disk is full."""
+    early, late = "a@example.com", "b@example.com"
+
+    async def work(bench: Bench, recorder: Recorder) -> None:
+        bench.delivery._mailings.close(late, math.inf)
+        await bench.commit(notice(1, recipients=(early, late)))
+        await bench.settle()
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))
+        try:
+            bench.delivery._mailings.open()
+            with capture_logs():  # the limit holds for the output, too
+                await bench.after(100.0)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+        assert [(early,), (late,)] == [addresses for addresses, _ in recorder.mails]
+        assert recorder.mails[0][1] == recorder.mails[1][1]
+
+    with_bench(directory, work)
+
+
 def test_an_outcome_is_written_down_soon_even_while_the_server_is_left_alone(
     directory: Path,
 ) -> None:

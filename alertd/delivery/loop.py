@@ -502,7 +502,10 @@ class Delivery:
         for address in mailing.addresses:
             waiting.copies.setdefault(address, Copy(address))
         # Whoever got this mail before got the bytes that are stored: everybody does.
-        waiting.payload = None if is_stored else waiting.payload or mail.payload
+        if is_stored:
+            waiting.payload = None
+        elif waiting.payload is None:
+            waiting.payload = await self._outbox.payload(mail.message_id) or mail.payload
         return waiting
 
     def _rendered(self, notices: Sequence[Notice], mailing: Mailing) -> Mail:
