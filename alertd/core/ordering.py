@@ -18,6 +18,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -135,21 +136,23 @@ class Ordering:
         elif matches:
             self._fresh = file, matches
 
-    def release(self, now: float | None = None) -> list[Match]:
+    def release(self, now: float | None = None, most: int | None = None) -> list[Match]:
         """
         Return the matches that need not wait any longer, in order.
 
         Args:
             now: Unix seconds by the clock, if there is one: what has waited for ``lateness``
                 by it waits no longer.
+            most: How many are welcome; the rest comes with the next call.
         """
         if self._fresh is not None:
             file, matches = self._fresh
             if not self._fronts or (len(self._fronts) == 1 and file in self._fronts):
-                self._fresh = None
-                return self._stamped(matches)
+                rest = [] if most is None else matches[most:]
+                self._fresh = (file, rest) if rest else None
+                return self._stamped(matches[:most] if rest else matches)
             self._sort_fresh()
-        return list(self._pop(self._limit(now))) if self._heap else []
+        return list(islice(self._pop(self._limit(now)), most)) if self._heap else []
 
     def flush(self) -> list[Match]:
         """Return all that waits, in order: nothing more will come."""
@@ -200,6 +203,9 @@ class Ordering:
             return first[0] - self.lateness, first[1]
         if not self.lateness:
             return EVERYTHING
+        if now is not None and self._arrivals and self._arrivals[0][0] > now:
+            # The clock was set back: nothing waits longer than from now on.
+            self._arrivals = deque((min(read, now), newest) for read, newest in self._arrivals)
         limit = self._newest_read - self.lateness
         while now is not None and self._arrivals and self._arrivals[0][0] + self.lateness <= now:
             limit = max(limit, self._arrivals.popleft()[1])
@@ -209,11 +215,11 @@ class Ordering:
         heap = self._heap
         while heap and heap[0][:2] <= limit:
             time, _, _, _, match = heapq.heappop(heap)
+            if not heap:
+                # What has been released is remembered in `_newest`.
+                self._floors.clear()
+                self._arrivals.clear()
             yield self._stamp(match, time)
-        if not heap:
-            # What has been released is remembered in `_newest`.
-            self._floors.clear()
-            self._arrivals.clear()
 
     def _stamped(self, matches: Sequence[Match]) -> list[Match]:
         """Give matches of one file the times that count: almost always their own."""

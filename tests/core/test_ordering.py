@@ -170,6 +170,17 @@ def test_lateness_ends_when_the_clock_has_gone_that_far() -> None:
     assert ordering.deadline() is None
 
 
+def test_t2_a_clock_that_was_set_back_holds_nothing() -> None:
+    """What was read an hour from now waits no longer than what is read now."""
+    ordering = Ordering(5)
+    read(ordering, A, 1, 2, at_end=True, read_at=3600)
+
+    assert [] == times(ordering.release(100))
+    assert 105 == ordering.deadline()
+    assert [] == times(ordering.release(104))
+    assert [1, 2] == times(ordering.release(105))
+
+
 def test_lateness_counts_from_the_slowest_file_while_one_is_behind() -> None:
     """What it still holds may be older than its newest line by as much."""
     ordering = Ordering(5)
