@@ -233,3 +233,22 @@ def test_a_date_without_a_year_is_dated_by_the_file(directory: Path) -> None:
     assert ["2025-12-31T23:59:59Z"] == [alert["time"] for alert in replay(directory, text)]
     dated = replay(directory, text, "--year", "2019")
     assert ["2019-12-31T23:59:59Z"] == [alert["time"] for alert in dated]
+
+
+def test_t10_a_log_in_utc_is_read_so_whatever_zone_the_machine_is_in(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The source's zone counts; only where none is set, the machine's does."""
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    write(directory / "a.log", ["2026-03-01 12:00:00 Fatal key"])
+    log = directory / "a.log"
+    question = Question(more_than=0, within_ms=1000, cooldown_ms=0, is_grouped=False)
+    here = tables(question, "plain", str(log))
+
+    [said] = replay(directory, here.replace(r"^\S+ Fatal", "Fatal"))
+    [local] = replay(
+        directory, here.replace(r"^\S+ Fatal", "Fatal").replace('timezone = "UTC"', "")
+    )
+
+    assert "2026-03-01T12:00:00.000000Z" == found(said)[1]
+    assert "2026-03-01T06:30:00.000000Z" == found(local)[1]

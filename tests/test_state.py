@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -390,6 +391,64 @@ def test_c7_an_older_schema_becomes_the_current_one(
 
     assert [(1, b"1")] == loaded.journal
     assert "schema 2 newer" in str(refusal(directory))
+
+
+KILLED_IN_A_MIGRATION = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from alertd.state import State, database
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+connected = database.Database._connected
+
+def armed(self):
+    connection = connected(self)
+    connection.create_function("die", 0, die)
+    return connection
+
+database.Database._connected = armed
+added = "CREATE TABLE added (x); INSERT INTO added VALUES (1); SELECT die(); DROP TABLE journal;"
+database.MIGRATIONS = (*database.MIGRATIONS, added)
+database.VERSION = len(database.MIGRATIONS)
+asyncio.run(State.open(Path(sys.argv[1])))
+"""
+
+
+def test_c7_a_kill_in_a_migration_leaves_the_old_schema(directory: Path) -> None:
+    """Whoever comes next finds all that was there, and nothing that was begun."""
+    commit(directory, Change(journal=b"1"))
+
+    done = subprocess.run([sys.executable, "-c", KILLED_IN_A_MIGRATION, directory], check=False)
+
+    assert -signal.SIGKILL == done.returncode
+    assert [(1, b"1")] == load(directory).journal
+    with contextlib.closing(sqlite3.connect(directory / "state.db")) as connection:
+        tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_schema")]
+    assert "added" not in tables
+
+
+@pytest.mark.needs("strace")
+def test_c12_the_name_of_a_new_state_is_durable_too(directory: Path, tmp_path: Path) -> None:
+    """The content first, then the name that leads to it, then the directory that holds the name."""
+    trace = tmp_path / "trace"
+
+    subprocess.run(
+        [
+            *("strace", "-f", "-qq", "-y", "-o", trace),
+            *("-e", "trace=rename,renameat,renameat2,fsync,fdatasync"),
+            *(sys.executable, "-c", COMMIT_AND_REPORT, directory),
+        ],
+        check=True,
+    )
+    calls = trace.read_text().splitlines()
+    renamed = next(n for n, call in enumerate(calls) if "rename" in call and "state.db.new" in call)
+
+    assert any("sync(" in call and "state.db.new>" in call for call in calls[:renamed])
+    assert f"fsync({{}}<{directory}>)" in {
+        re.sub(r".*fsync\(\d+", "fsync({}", call.split(")")[0]) + ")" for call in calls[renamed:]
+    }
 
 
 # A place that cannot be written.

@@ -98,7 +98,12 @@ def test_c8_f14_a_full_disk_pauses_reading_and_loses_nothing(
 def test_s16_c12_no_program_is_run_and_what_is_told_is_durable_first(
     daemon: Alertd, box: Mailbox, log: Path, tmp_path: Path
 ) -> None:
-    """Whatever a line holds; an alert is synced to the disk before the server hears of it."""
+    """
+    Whatever a line holds.
+
+    The row of an alert is on the disk before the server hears of it, and the server's answer is
+    on the disk at the end.
+    """
     trace = tmp_path / "trace"
     append(log, "ERROR 1 $(touch /tmp/pwned) `id` ~! ;|&")
     daemon.start()
@@ -106,17 +111,8 @@ def test_s16_c12_no_program_is_run_and_what_is_told_is_durable_first(
     daemon.wait_until_read(log)
     tracer = subprocess.Popen(
         [
-            "strace",
-            "-f",
-            "-qq",
-            "-e",
-            "trace=execve,execveat,fdatasync,fsync,sendto,write",
-            "-s",
-            "64",
-            "-o",
-            trace,
-            "-p",
-            str(daemon.pid),
+            *("strace", "-f", "-qq", "-y", "-s", "5000", "-o", trace, "-p", str(daemon.pid)),
+            *("-e", "trace=execve,execveat,pwrite64,fdatasync,fsync,sendto,write"),
         ],
     )
     daemon.wait_until("traced", lambda _: trace.exists() and trace.stat().st_size > 0)
@@ -128,10 +124,27 @@ def test_s16_c12_no_program_is_run_and_what_is_told_is_durable_first(
     calls = trace.read_text(errors="replace").splitlines()
 
     assert not [call for call in calls if "execve" in call]
-    first = next(number for number, call in enumerate(calls) if "MAIL FROM" in call.upper())
-    synced = [number for number, call in enumerate(calls) if "sync(" in call]
-    assert any(number < first for number in synced)
-    assert any(number > first for number in synced)
+    row = first(calls, 0, "pwrite64", "state.db-wal>", "ERROR 2")
+    mail = first(calls, row, "MAIL FROM")
+    assert durable(calls, row) < mail
+    mark = first(calls, mail, "pwrite64", "state.db-wal>", "250 OK")
+    assert mark < durable(calls, mark)
+
+
+def first(calls: list[str], start: int, *words: str) -> int:
+    """Return where the first call with all these words stands."""
+    for number in range(start, len(calls)):
+        if all(word.upper() in calls[number].upper() for word in words):
+            return number
+    raise AssertionError(f"no call with {words} after {start}")
+
+
+def durable(calls: list[str], written: int) -> int:
+    """Return where the log of the state, written at some call, has been synced."""
+    begun = first(calls, written, "sync(", "state.db-wal>")
+    if calls[begun].endswith("= 0"):
+        return begun
+    return first(calls, begun + 1, calls[begun].split()[0], "sync resumed", "= 0")
 
 
 PROGRAM = """
