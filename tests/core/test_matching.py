@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from alertd.core.events import Batch
 from alertd.core.framing import Framing
 from alertd.core.matching import MOST_HITS, Counters, Matcher, Verdict, key_value
-from alertd.core.records import learn_header
+from alertd.core.records import learn_header, record
 from alertd.core.rules import Condition, Conjunction, Pattern, Source
 from alertd.deadline import Deadline
 
@@ -573,7 +573,17 @@ def test_a_look_at_a_field_misses_nothing(line: str, is_match: bool) -> None:  #
         ('{"a.b":4,"a":{"b":5}}', False),
         ('{"a":{"c":5}}', False),
         ('{"a":[{"b":5}]}', False),
+        ('{"a":[{"b":5}],"a":{"b":5}}', True),
+        ('{"a":{"b":5},"a":null}', False),
+        ('{"a":null,"a":{"b":5}}', True),
+        ('{"a":{"b":4,"b":"5"}}', True),
+        ('{"a":{"\\u0062":5}}', True),
+        ('{"a":{"b":9007199254740993}}', True),
+        ('{"a":{"b":1e999}}', True),
+        ('{"a":1e999,"a":{"b":5}}', True),
         ('{"a":5}', False),
+        ('{"a":"b"}', False),
+        ('{"a":null}', False),
         ("{}", False),
     ],
 )
@@ -584,6 +594,32 @@ def test_a_look_at_a_field_follows_its_path(line: str, is_match: bool) -> None: 
     found = matches(line.encode() + b"\n", source("json"), rules)
 
     assert is_match == bool(found)
+
+
+@pytest.mark.parametrize("field", ["a", "a.b", "a.b.c", "a..b", "a.1", "é.ü"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"a":5}',
+        '{"a":{"b":5}}',
+        '{"a":{"b":{"c":5}}}',
+        '{"a":{"b.c":5}}',
+        '{"a":{"":{"b":5}}}',
+        '{"a":{"1":5}}',
+        '{"a":[0,5]}',
+        '{"é":{"ü":5}}',
+    ],
+)
+def test_a_look_at_many_fields_is_one_at_each(field: str, line: str) -> None:
+    """Fields may lie inside one another; each rule sees its own."""
+    names = ("a", "a.b", "a.b.c", "a..b", "a.1", "é.ü")
+    rules = [looking_for({name: ("at_least", 5.0)}, name=name) for name in names]
+    whole = record(source("json"))
+    whole.take(line)
+
+    found = matches(line.encode(), source("json"), rules)
+
+    assert (whole.number(field) == 5) == (field in {one.rule for one in found})
 
 
 @pytest.mark.parametrize(

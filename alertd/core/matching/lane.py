@@ -75,16 +75,9 @@ class Lane:
             for alternative in rules[n].match
             for condition in _telling(alternative)
         }
-        self._slots = {name: f"f{at}" for at, name in enumerate(sorted(_names(fields)))}
-        row = msgspec.defstruct(
-            "Row",
-            [
-                (slot, object, msgspec.field(default=msgspec.UNSET, name=name))
-                for name, slot in self._slots.items()
-            ],
-            gc=False,
+        self._decoder = msgspec.json.Decoder(
+            _row_type(fields, {(*field.split("."),) for field in fields})
         )
-        self._decoder = msgspec.json.Decoder(row)
         reader = self._csv_reader if self._is_csv else self._json_reader
         self._checks = [(n, _rule_check(rules[n], reader)) for n in self.rules]
 
@@ -170,28 +163,56 @@ class Lane:
 
         return read
 
-    def _json_reader(self, field: str) -> Callable[[Row], Value]:
-        own = operator.attrgetter(self._slots[field])
+    @staticmethod
+    def _json_reader(field: str) -> Callable[[Row], Value]:
+        own = operator.attrgetter(_slot(field))
         if "." not in field:
             return own
-        first, *rest = field.split(".")
-        root = operator.attrgetter(self._slots[first])
+        follow = operator.attrgetter(".".join(map(_slot, field.split("."))))
 
         def read(row: Row) -> Value:
             if own(row) is not msgspec.UNSET:
                 return None
-            value = root(row)
-            for step in rest:
-                if value.__class__ is not dict:
-                    return None if value.__class__ is list else msgspec.UNSET
-                value = value.get(step, msgspec.UNSET)
-            return value
+            try:
+                return follow(row)
+            except AttributeError:
+                # The path leads through something that has no fields.
+                return msgspec.UNSET
 
         return read
 
 
-def _names(fields: set[str]) -> set[str]:
-    return fields | {field.partition(".")[0] for field in fields if "." in field}
+def _row_type(names: set[str], paths: set[tuple[str, ...]]) -> type[msgspec.Struct]:
+    """
+    Make the type of what is read of an object: nothing but some fields, and those on some paths.
+
+    What a path leads through has fields or is a simple value; a list cannot be read, so the exact
+    test looks into it.
+
+    Args:
+        names: Of fields, perhaps with dots in them.
+        paths: To fields.
+    """
+    leaves = names | {path[0] for path in paths if len(path) == 1}
+    deeper: dict[str, set[tuple[str, ...]]] = {}
+    for first, *rest in paths:
+        if rest:
+            deeper.setdefault(first, set()).add(tuple(rest))
+    members: list[tuple[str, object, object]] = []
+    for name in sorted(leaves | deeper.keys()):
+        kind: object = object
+        default: object = msgspec.UNSET
+        if name in deeper:
+            inner = _row_type(set(), deeper[name])
+            kind = inner | None | bool | int | float | str
+            default = msgspec.UNSET if name in leaves else inner()
+        members.append((_slot(name), kind, msgspec.field(default=default, name=name)))
+    return msgspec.defstruct("Row", members, gc=False, frozen=True)
+
+
+def _slot(name: str) -> str:
+    """Give the attribute of a row that a field is; any text can be a field's name."""
+    return "f" + name.encode().hex()
 
 
 def _is_telling(rule: Rule) -> bool:
