@@ -342,6 +342,23 @@ def test_c5_flipped_bits_are_seen(directory: Path, copies: Copies, *, is_in_log:
         assert {8, None, "state.db: schema "} == seen
 
 
+def test_c5_damage_in_an_index_is_seen_at_the_start(directory: Path) -> None:
+    """Nothing that is loaded goes through it, but every later commit would fail on it."""
+    fill(directory, is_in_log=False)
+    with contextlib.closing(sqlite3.connect(directory / "state.db")) as connection:
+        [(page,)] = connection.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'notice'"
+        ).fetchall()
+        [(size,)] = connection.execute("PRAGMA page_size").fetchall()
+    with (directory / "state.db").open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(bytes(size))
+
+    assert load(directory).was_lost
+    commit(directory, Change(notices=[notice(1)]))
+    assert ["id-1"] == queued_ids(directory)
+
+
 def test_c6_a_newer_schema_is_left_untouched(directory: Path) -> None:
     """An old alertd after a downgrade must not touch what it does not understand."""
     commit(directory, Change(journal=b"1"))
@@ -477,6 +494,27 @@ def test_c9_a_write_that_finds_no_space_changes_nothing(directory: Path) -> None
     assert [(1, b"old")] == unchanged.journal
     assert [1, 2] == [seq for seq, _ in load(directory).journal]
     assert ["id-1"] == queued_ids(directory)
+
+
+def test_a_change_that_fails_in_the_middle_changes_nothing(directory: Path) -> None:
+    """Whatever the reason: here its second alert is none, which is found when the first is in."""
+    broken = Change(
+        files=[(b"file", b"moved")],
+        journal=b"new",
+        notices=[notice(1), object()],  # type: ignore[list-item]
+    )
+    commit(directory, Change(files=[(b"file", b"here")]))
+
+    async def work(state: State, _loaded: Loaded) -> Loaded:
+        with pytest.raises(AttributeError):
+            await state.commit(broken)
+        return await state.load()
+
+    unchanged = with_state(directory, work)
+
+    assert [StoredBlob(b"file", b"here")] == unchanged.files == load(directory).files
+    assert [] == unchanged.journal
+    assert [] == queued_ids(directory)
 
 
 @pytest.fixture
