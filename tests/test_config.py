@@ -1007,6 +1007,7 @@ def test_source_settings_reach_the_core() -> None:
         'paths = "/a"\nexclude = "/b"\nformat = "csv"\ndelimiter = "\\t"\ncolumns = ["d", "m"]\n'
         'multiline = true\ntimestamp = "d"\ntimestamp_format = "%Y-%m-%d %H:%M:%S"\n'
         'timezone = "Europe/Berlin"\nstart_at = "beginning"\nmax_line = "128KiB"\n'
+        'max_gz_bytes = "1GiB"\n'
         'encoding = "latin1"\nmax_skew = "2m"\nlateness = "500ms"'
     )
 
@@ -1023,6 +1024,7 @@ def test_source_settings_reach_the_core() -> None:
         timezone=ZoneInfo("Europe/Berlin"),
         start_at="beginning",
         max_line=131072,
+        max_gz_bytes=1 << 30,
         encoding="iso8859-1",
         max_skew=120.0,
         lateness=0.5,

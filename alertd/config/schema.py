@@ -67,6 +67,7 @@ class SourceTable(Table):
     timezone: tzinfo | None = optional(values.timezone, None)
     start_at: Literal["end", "beginning"] = optional(values.choice("end", "beginning"), "end")
     max_line: int = optional(values.line_size, 65536)
+    max_gz_bytes: int = optional(units.size, 16 << 30)
     encoding: str = optional(values.encoding, "utf-8")
     max_skew: float = optional(units.duration, 60.0)
     lateness: float = optional(units.duration, 0.0)

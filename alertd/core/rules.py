@@ -47,6 +47,7 @@ class Source:
         timezone: For timestamps without one.
         start_at: Where to begin in files that are there when a glob is first used.
         max_line: Bytes of a line that are looked at; the rest of a longer one is skipped.
+        max_gz_bytes: Unpacked bytes of a compressed rotation that are read; the rest is not.
         encoding: A Python codec name, normalised (``utf-8``, ``cp1252``).
         max_skew: Seconds by which a timestamp may be ahead of the clock.
         lateness: Seconds by which a line may come later than a newer one.
@@ -64,6 +65,7 @@ class Source:
     timestamp_format: str | None = None
     start_at: Literal["end", "beginning"] = "end"
     max_line: int = 65536
+    max_gz_bytes: int = 16 << 30
     encoding: str = "utf-8"
     max_skew: float = 60.0
     lateness: float = 0.0

@@ -94,6 +94,7 @@ class Tailer:
         state_ttl: float = 7 * 86400.0,
     ) -> None:
         self._sources = tuple(sources)
+        self._most_unpacked = {source.name: source.max_gz_bytes for source in sources}
         self._own = own
         self._clock = clock
         self._monotonic = monotonic
@@ -248,6 +249,7 @@ class Tailer:
         kept for a while.
         """
         self._sources = tuple(sources)
+        self._most_unpacked = {source.name: source.max_gz_bytes for source in sources}
         self._survey = Survey(self._sources, self._own)
         by_name = {source.name: source for source in sources}
         for file in self.files():
@@ -286,6 +288,9 @@ class Tailer:
         behind = file.size - file.offset
         want = min(most, FAR_BEHIND if behind >= FAR_BEHIND else CHUNK)
         want = max(want, file.max_line + 1)
+        if file.is_archive and file.offset >= self._most_unpacked.get(file.source, file.offset + 1):
+            self._leave_unpacked(file, content)
+            return None
         skipped = 0
         while skipped < _SKIPPED_AT_ONCE:
             offset, epoch = file.offset, file.epoch
@@ -365,6 +370,22 @@ class Tailer:
             nuls = max(nuls if is_full and after <= file.offset + nuls else 0, after - file.offset)
         file.advance_over_nuls(nuls)
         return True
+
+    def _leave_unpacked(self, file: FollowedFile, content: Content) -> None:
+        """Read no further in an archive that holds more than anyone can want read."""
+        rest = max(1, content.status().st_size - content.raw_position(file.offset))
+        self._troubles.happen(
+            Problem(
+                "archive too large",
+                file.source,
+                file.path,
+                f"{file.path}: left after {file.offset} unpacked bytes, up to {rest} packed lost: "
+                "raise max_gz_bytes if it is no bomb",
+                lost=rest,
+            )
+        )
+        file.is_skipping = False
+        file.size = file.checked = file.offset
 
     def _doubt(self, file: FollowedFile) -> None:
         file.is_suspect = True

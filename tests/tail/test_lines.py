@@ -9,13 +9,20 @@ The ids are those of the project's catalogue of faults.
 from __future__ import annotations
 
 import asyncio
+import gzip
 import os
 import resource
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 from tail.reading import Reading, append, expected, numbered, source
+
+from alertd.tail import Problem, Tailer
+from alertd.tail.hints import Hints
+from alertd.tail.survey import Listing, Survey, View
+from alertd.tail.trouble import Troubles
 
 MEBIBYTE = 1 << 20
 
@@ -322,3 +329,213 @@ def test_f4_too_few_descriptors(tmp_path: Path) -> None:
 
     assert [b"%03d" % number for number in range(100)] == lines
     assert ["too many open files; retrying"] == kinds
+
+
+@pytest.mark.parametrize("is_bomb", [False, True], ids=["lines", "zeros"])
+def test_s19_archive_is_left_when_it_holds_too_much(
+    tmp_path: Path, log: Path, *, is_bomb: bool
+) -> None:
+    """S19: what is beyond ``max_gz_bytes`` is not read; that is said, once, and the log goes on."""
+
+    async def scenario() -> tuple[int, list[bytes], list[str]]:
+        append(log, numbered(1, 10))
+        reading = Reading(source(log, max_gz_bytes=3 * MEBIBYTE))
+        await reading.settle()
+        await reading.tailer.close()
+        log.unlink()
+        beyond = bytes(64 * MEBIBYTE) if is_bomb else b"y" * 99 + b"\n"
+        packed = gzip.compress(numbered(1, 20) + beyond * (1 if is_bomb else 200_000))
+        (tmp_path / "a.log.1.gz").write_bytes(packed)
+        append(log, numbered(21, 30))
+        for _ in range(2):
+            reading = reading.restart()
+            await reading.tailer.open()
+            await reading.settle()
+            await reading.idle()
+        unpacked = sum(len(batch.data) for batch in reading.batches)
+        return unpacked, [line for line in reading.lines if line[:4] == b"line"], kinds
+
+    kinds: list[str] = []
+    begin = Troubles.happen
+
+    def happen(troubles: Troubles, problem: Problem) -> None:
+        kinds.append(problem.kind)
+        begin(troubles, problem)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Troubles, "happen", happen)
+        unpacked, lines, said = asyncio.run(scenario())
+
+    assert expected(1, 30) == lines
+    assert unpacked < 8 * MEBIBYTE
+    assert ["archive too large"] == said
+
+
+def resident() -> int:
+    """Return how many bytes of memory this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_l12_endless_line_takes_no_memory(log: Path) -> None:
+    """L12: a quarter of a gigabyte without a newline is skipped in pieces, also by a restart."""
+    size = 256 * MEBIBYTE
+
+    async def scenario() -> tuple[list[bytes], int]:
+        with log.open("wb") as file:
+            for _ in range(size // (4 * MEBIBYTE)):
+                file.write(b"x" * (4 * MEBIBYTE))
+        reading = Reading(source(log))
+        await reading.tailer.scan()
+        for _ in range(2):
+            await reading.read(reading.tailer.readable()[0])
+        before, most = resident(), 0
+        reading.commit()
+        reading = reading.restart()
+        await reading.tailer.scan()
+        while file_behind := reading.tailer.readable():
+            await reading.read(file_behind[0])
+            most = max(most, resident() - before)
+        append(log, b"x\nafter\n")
+        await reading.settle()
+        return reading.lines, most
+
+    lines, most = asyncio.run(scenario())
+
+    assert [b"x" * 65536, b"after"] == lines
+    assert most < 16 * MEBIBYTE
+
+
+def test_r13_terabyte_of_nothing_takes_no_memory(log: Path) -> None:
+    """R13: a hole is not read; what was written of NULs around it is."""
+
+    async def scenario() -> tuple[list[bytes], int]:
+        append(log, numbered(1, 2))
+        reading = Reading(source(log))
+        await reading.settle()
+        before = resident()
+        os.truncate(log, 0)
+        os.truncate(log, 1 << 40)
+        append(log, bytes(100_001) + numbered(3, 4))
+        await reading.settle()
+        return reading.lines, resident() - before
+
+    lines, grown = asyncio.run(scenario())
+
+    assert expected(1, 4) == [line.lstrip(b"\0") for line in lines]
+    assert max(map(len, lines)) < 8192
+    assert grown < 16 * MEBIBYTE
+
+
+def test_header_is_learned_although_reading_starts_at_the_end(tmp_path: Path) -> None:
+    """A csv's first line names the fields of what is appended, also after a restart."""
+
+    async def scenario() -> list[tuple[str, ...] | None]:
+        log = tmp_path / "a.csv"
+        append(log, b"date,severity,message\n2026-03-01,Info,old\n")
+        reading = Reading(source(log, start_at="end", format="csv"))
+        await reading.settle()
+        append(log, b"2026-03-02,Fatal,new\n")
+        await reading.settle()
+        headers = [reading.tailer.files()[0].framing.header]
+        reading = reading.restart()
+        await reading.settle()
+        return [*headers, reading.tailer.files()[0].framing.header]
+
+    assert [("date", "severity", "message")] * 2 == asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("days", "lines"), [(6, expected(1, 20)), (8, expected(11, 20))])
+def test_position_of_a_file_without_a_source_is_kept_for_a_week(
+    tmp_path: Path, log: Path, days: int, lines: list[bytes]
+) -> None:
+    """``state_ttl``: after that it is like any file that is there when a glob is first used."""
+
+    async def scenario() -> list[bytes]:
+        append(log, numbered(1, 10))
+        watched = source(log, start_at="end")
+        log.write_bytes(b"")
+        reading = Reading(watched, source(tmp_path / "other", name="other"))
+        await reading.settle()
+        append(log, numbered(1, 10))
+        await reading.settle()
+        reading.tailer.reconfigure(reading.sources[1:])
+        reading.commit()
+        append(log, numbered(11, 20))
+        if days > 7:
+            reading.lines.clear()
+        clock = time.time() + days * 86400
+        other = Tailer(reading.sources[1:], list(reading.stored.values()), clock=lambda: clock)
+        await other.open()
+        _, forgotten = other.take_changes()
+        for key in forgotten:
+            del reading.stored[key]
+        reading = reading.restart()
+        await reading.settle()
+        append(log, b"")
+        if days > 7:
+            assert [] == reading.lines
+            append(log, numbered(11, 20))
+            await reading.settle()
+        return reading.lines
+
+    assert lines == asyncio.run(scenario())
+
+
+def test_files_beyond_the_limit_are_closed_and_opened_again(tmp_path: Path) -> None:
+    """With room for few descriptors those used longest ago are closed; no line is lost by it."""
+
+    async def scenario() -> tuple[list[bytes], int]:
+        logs = [tmp_path / f"{number:02}.log" for number in range(40)]
+        for path in logs:
+            path.touch()
+        reading = Reading(source(tmp_path / "*.log"))
+        reading.tailer._descriptors._most = 10
+        await reading.settle()
+        most = 0
+        for first in range(0, 400, 40):
+            for number, path in enumerate(logs, first):
+                append(path, numbered(number, number))
+            await reading.settle()
+            most = max(most, len(list(reading.tailer._descriptors)))
+        return sorted(reading.lines), most
+
+    lines, most = asyncio.run(scenario())
+
+    assert expected(0, 399) == lines
+    assert most <= 10
+
+
+def test_hints_come_again_after_the_kernel_refused_them(tmp_path: Path) -> None:
+    """Without a descriptor for inotify there are only scans; once there is one, hints are back."""
+
+    async def scenario() -> tuple[set[str], bool]:
+        came: asyncio.Queue[set[str]] = asyncio.Queue()
+        started = asyncio.Event()
+        hints = Hints(came.put_nowait, started.set)
+        survey = Survey([source(tmp_path / "*.log")])
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        await asyncio.to_thread(lambda: None)  # the thread has to be there before
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) - 1, hard))
+        running = asyncio.create_task(hints.run())
+        try:
+            hints.watch(View(listings={str(tmp_path): Listing((0, 0), 0, 0.0, 0, {})}))
+            async with asyncio.timeout(10):
+                while not hints._is_refused:  # noqa: ASYNC110 - it is not told when it is so
+                    await asyncio.sleep(0.005)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            assert not started.is_set()
+        hints.watch(survey.look([], is_forced=True))
+        log = tmp_path / "a.log"
+        async with asyncio.timeout(10):
+            await started.wait()
+            append(log, b"x\n")
+            paths = await came.get()
+        running.cancel()
+        await asyncio.wait([running])
+        return paths, hints._is_refused
+
+    paths, is_refused = asyncio.run(scenario())
+
+    assert {str(tmp_path / "a.log")} == paths
+    assert not is_refused
