@@ -12,7 +12,7 @@ from alertd.tail.content import COMPRESSED, line_start, witness
 from alertd.tail.identity import FileKey
 from alertd.tail.look import Fresh
 from alertd.tail.siblings import open_all
-from alertd.tail.trouble import Problem
+from alertd.tail.trouble import EXHAUSTED, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +64,7 @@ class Newcomers:
     async def open_unknown(self, source: Source, look: Look) -> list[Fresh]:
         """Open what the globs mean and nobody follows."""
         fresh: list[Fresh] = []
+        is_exhausted = False
         waiting = list(self._unknown(source, look).items())
         for start in range(0, len(waiting), _AT_ONCE):
             part = waiting[start : start + _AT_ONCE]
@@ -72,6 +73,7 @@ class Newcomers:
             for (inode, one), content in zip(part, opened, strict=True):
                 if isinstance(content, OSError):
                     self._could_not_open(source, one, content)
+                    is_exhausted = is_exhausted or content.errno in EXHAUSTED
                     continue
                 if content is None or (content.device, content.inode) != inode:
                     # The name has changed hands since it was looked at.
@@ -93,6 +95,11 @@ class Newcomers:
                         status.st_mtime_ns,
                     )
                 )
+        if fresh and is_exhausted:
+            # Some of these will be closed once they are followed, and make room for others.
+            look.want_again(_AGAIN)
+        elif fresh:
+            self._troubles.end(source.name, "")
         return fresh
 
     async def begin(self, source: Source, one: Fresh, known: set[str], look: Look) -> bool:

@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 _KEPT: Final = 1000
 
 _DENIED: Final = frozenset({errno.EACCES, errno.EPERM})
-_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE})
+EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Troubles:
         if error.errno in _DENIED:
             kind = "permission denied; retrying"
             remedy = "let alertd's user read it, for example through its group"
-        elif error.errno in _EXHAUSTED:
+        elif error.errno in EXHAUSTED:
             kind = "too many open files; retrying"
             remedy = "raise LimitNOFILE"
             path = ""

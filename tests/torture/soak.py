@@ -30,6 +30,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -38,6 +39,9 @@ from smtpx import ScriptedServer, drop, garbage, reply, rst, stall
 
 from alertd.control import ControlError, request
 from alertd.core.detector import alert_id
+
+if TYPE_CHECKING:
+    from io import FileIO
 
 FILES = 4
 STEP_SECONDS = 0.05
@@ -49,6 +53,7 @@ ROTATE_SECONDS = 3.0
 FAULT_SECONDS = 40.0
 RELOAD_SECONDS = 15.0
 GROWTH_MB_AN_HOUR = 1.0
+YOUNG_SECONDS = 5.0
 KEPT = 5
 """Rotations of a file that stay."""
 FAULTS = (
@@ -70,6 +75,7 @@ start_at = "beginning"
 [rule.r{number}]
 source = "s{number}"
 match = 'ERROR (?P<number>\\d+)'
+group_by = "number"
 more_than = 0
 within = "{within}"
 cooldown = "0s"
@@ -101,44 +107,55 @@ class Writer:
     def __init__(self, path: Path, number: int, chance: random.Random) -> None:
         self.path = path
         self.rotations = 0
-        self.expected: set[str] = set()
+        self.expected: dict[tuple[str, str], str] = {}
+        """The id of each error's alert, by rule and number."""
         self._number = number
         self._chance = chance
         self._micros = 0
         self._lines = itertools.count()
-        self._file = path.open("ab", buffering=0)
+        self._file: FileIO | None = None
+        self._open()
 
     def write(self) -> None:
         """Append some lines, an error among them perhaps."""
         lines = [f"{self._stamp()[0]} INFO {next(self._lines)} fine" for _ in range(NOISE)]
         if self._chance.random() < ERROR_SHARE:
             stamp, when = self._stamp()
-            lines.append(f"{stamp} ERROR {next(self._lines)} broken")
-            self.expected.add(alert_id(f"r{self._number}", (), when, 0))
+            number = str(next(self._lines))
+            lines.append(f"{stamp} ERROR {number} broken")
+            name = f"r{self._number}"
+            self.expected[name, number] = alert_id(name, (number,), when, 0)
+        assert self._file is not None
         self._file.write("".join(f"{line}\n" for line in lines).encode())
 
     def rotate(self) -> None:
         """Rename, or copy and truncate, or delete; compress what was rotated before."""
         self.rotations += 1
+        is_young = time.monotonic() - self._made_at < YOUNG_SECONDS
         fresh = self.path.with_name(f"{self.path.name}.{self.rotations}")
         match self._chance.randrange(3):
             case 0:
-                self.path.rename(fresh)
-                self._file.close()
-                self._file = self.path.open("ab", buffering=0)
-            case 1:
                 fresh.write_bytes(self.path.read_bytes())
                 os.truncate(self.path, 0)
-            case _:
+            case 1 if not is_young:
+                # What is made and deleted between two looks is lost by nature.
                 self.path.unlink()
-                self._file.close()
-                self._file = self.path.open("ab", buffering=0)
+                self._open()
+            case _:
+                self.path.rename(fresh)
+                self._open()
         older = self.path.with_name(f"{self.path.name}.{self.rotations - 2}")
         if older.exists():
             older.with_name(f"{older.name}.gz").write_bytes(gzip.compress(older.read_bytes()))
             older.unlink()
         oldest = self.path.with_name(f"{self.path.name}.{self.rotations - KEPT}.gz")
         oldest.unlink(missing_ok=True)
+
+    def _open(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        self._file = self.path.open("ab", buffering=0)
+        self._made_at = time.monotonic()
 
     def _stamp(self) -> tuple[str, float]:
         self._micros = max(self._micros + 1, time.time_ns() // 1000)
@@ -151,7 +168,8 @@ class Arrived:
     """What came by mail; of each mail only its bytes' hash is kept."""
 
     def __init__(self) -> None:
-        self.alerts: set[str] = set()
+        self.ids: set[str] = set()
+        self.told: set[tuple[str, str]] = set()
         self.mails: dict[bytes, set[int]] = {}
         self.copies = 0
 
@@ -163,7 +181,9 @@ class Arrived:
             found = re.search(rb"(?m)^Message-ID: (\S+)", copy.payload)
             assert found is not None
             self.mails.setdefault(found[1], set()).add(hash(copy.payload))
-            self.alerts.update(re.findall(r"\b[0-9a-f]{20}\b", copy.payload.decode()))
+            text = copy.payload.decode()
+            self.ids.update(re.findall(r"\b[0-9a-f]{20}\b", text))
+            self.told.update(re.findall(r"\b(r\d)\b[^\n]*?\bnumber (\d+)", text))
             self.copies += 1
 
 
@@ -238,11 +258,11 @@ async def torment(
 
 
 async def finish(
-    daemon: Alertd, server: ScriptedServer, arrived: Arrived, expected: set[str]
+    daemon: Alertd, server: ScriptedServer, arrived: Arrived, expected: set[tuple[str, str]]
 ) -> None:
     """Wait until everything has been told, or nothing more comes."""
     deadline = time.monotonic() + 120
-    while not expected <= arrived.alerts and time.monotonic() < deadline:
+    while not expected <= arrived.told and time.monotonic() < deadline:
         await asyncio.sleep(1)
         with contextlib.suppress(ControlError):  # it is busy
             await asyncio.to_thread(request, daemon.state, "outbox", 10.0, {"retry": "all"})
@@ -262,22 +282,26 @@ async def run(directory: Path, minutes: float, seed: int) -> bool:
         with alertd(directory, settings(logs, "1s"), server.port, email) as daemon:
             await asyncio.to_thread(daemon.start)
             samples, arrived = await torment(daemon, server, writers, minutes, seed)
-            expected = set().union(*(writer.expected for writer in writers))
-            await finish(daemon, server, arrived, expected)
+            expected = {key: id_ for one in writers for key, id_ in one.expected.items()}
+            await finish(daemon, server, arrived, set(expected))
+            late = int((await asyncio.to_thread(daemon.status))["late_matches"])
             code = await asyncio.to_thread(daemon.stop)
     warm = samples[len(samples) // 3 :]
     growth = slope(warm) if len(warm) > 1 else 0.0
     quarter = max(1, len(samples) // 4)
     fds = [max(one.descriptors for one in part) for part in (warm[:quarter], warm[-quarter:])]
     tasks = [max(one.tasks for one in part) for part in (warm[:quarter], warm[-quarter:])]
-    lost = len(expected - arrived.alerts)
+    lost = sorted(expected.keys() - arrived.told)
+    moved = len(set(expected.values()) - arrived.ids) - len(lost)
     changed = sum(len(bytes_) > 1 for bytes_ in arrived.mails.values())
     repeats = arrived.copies - len(arrived.mails)
     verdicts = {
         f"memory: {growth:+.2f} MB/h over the last {len(warm)} minutes": growth < GROWTH_MB_AN_HOUR,
         f"descriptors: at most {fds[0]}, later {fds[1]}": fds[1] <= fds[0] + 2,
         f"tasks: at most {tasks[0]}, later {tasks[1]}": tasks[1] <= tasks[0] + 2,
-        f"alerts: {len(expected):,} expected, {lost} lost": bool(expected) and lost == 0,
+        f"alerts: {len(expected):,} expected, {len(lost)} lost {lost[:5]}": bool(expected)
+        and not lost,
+        f"times: {moved} alerts at another time than their line's, {late} matches late": moved == 0,
         f"mails: {arrived.copies:,}, {repeats} repeats, {changed} not the same": changed == 0,
         f"exit code {code}, {daemon.log.count('Traceback')} tracebacks": code == 0
         and "Traceback" not in daemon.log,

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
+import resource
+import signal
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from living import Alertd, Mailbox, alertd, append, text_of
+from living import EACH_ERROR, Alertd, Mailbox, alertd, append, mailbox, text_of
+from torture import floods
+
+from alertd.core.pipeline import Pipeline
+from alertd.core.rules import Pattern, Rule, Source
+from alertd.matchers import compile_matchers
+from alertd.state import State
+from alertd.tail import Tailer
+from alertd.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,3 +100,135 @@ def test_f6_when_every_line_matches_the_next_mail_says_exactly_what_was_hidden(
     assert all(alert["id"] in told for alert in status["last_alerts"])
     # The second one is that of the 100,001st line, and the first one's line was told already.
     assert "100,000" in told
+
+
+def test_f1_a_backlog_is_caught_up_with_across_a_kill(tmp_path: Path) -> None:
+    """``floods.py --gigabytes 10`` does it in full; every alert comes, and none of them twice."""
+    assert [] == failed(floods.backlog(tmp_path, 100_000_000))
+
+
+def test_f2_a_flood_of_keys_is_told_once(tmp_path: Path) -> None:
+    """``floods.py --keys 1000000``: exactly those beyond `max_keys` are forgotten."""
+    assert [] == failed(floods.many_keys(tmp_path, 20_000))
+
+
+def test_f3_many_files_are_followed_with_few_descriptors(tmp_path: Path) -> None:
+    """``floods.py --files 10000``; here more files than a daemon with this limit may open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        verdicts = floods.many_files(tmp_path, 600, seconds=1.0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    descriptors = int(next(what for what in verdicts if "descriptors" in what).split()[0])
+
+    assert [] == failed(verdicts)
+    assert 100 < descriptors < 256
+
+
+def test_m19_a_thousand_mails_go_in_order_over_one_connection(tmp_path: Path) -> None:
+    """``floods.py --mails 10000``, which also says how fast that is."""
+    assert [] == failed(floods.many_mails(tmp_path, 1_000))
+
+
+def failed(verdicts: floods.Verdicts) -> list[str]:
+    """Return what is not as it must be, but for what other programs on the machine decide."""
+    by_the_clock = ("a second", "while idle", "after")
+    return [
+        what
+        for what, holds in verdicts.items()
+        if not holds and not any(words in what for words in by_the_clock)
+    ]
+
+
+BURST = 20_000
+"""Lines; the catalogue has 100,000, and a step of the loop is as long with fewer."""
+RULES_OF_BURST = 50
+
+
+def test_f12_a_burst_that_fifty_rules_want_holds_up_no_other_task(tmp_path: Path) -> None:
+    """Each line matches every rule; between two steps of the loop others get their turn."""
+    log = tmp_path / "app.log"
+    now = time.time()
+    log.write_bytes(b"ERROR everything at once\n" * BURST)
+    source = Source("app", (str(log),), UTC, timestamp="none", start_at="beginning")
+    rules = [
+        Rule(f"r{number}", ("app",), (Pattern("ERROR"),), 10, 60.0, 900.0, ("a@example.com",))
+        for number in range(RULES_OF_BURST)
+    ]
+
+    async def run() -> tuple[list[float], int, int]:
+        state = await State.open(tmp_path / "state")
+        await state.load()
+        tailer = Tailer([source], [])
+        pipeline = Pipeline([source], rules, compile_matchers([source], rules))
+        watch = Watch(
+            tailer,
+            pipeline,
+            state,
+            {"app": source},
+            on_alerts=lambda: None,
+            on_trouble=lambda _: None,
+            clock=lambda: now,
+        )
+        await tailer.open()
+        [file] = tailer.files()
+        lags: list[float] = []
+
+        async def beat() -> None:
+            while file.is_behind or pipeline.waiting or pipeline.uncommitted:
+                began = time.thread_time()
+                await asyncio.sleep(0)
+                lags.append(time.thread_time() - began)
+
+        loops = [asyncio.create_task(watch.run()), asyncio.create_task(tailer.run())]
+        async with asyncio.timeout(50):
+            await beat()
+        watch.stop()
+        await loops[0]
+        loops[1].cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+        raised = len(await state.outbox.queued())
+        await tailer.close()
+        await state.close()
+        return sorted(lags), file.offset, raised
+
+    lags, offset, raised = asyncio.run(run())
+
+    assert log.stat().st_size == offset
+    assert RULES_OF_BURST == raised
+    assert len(lags) > 100
+    # In the processor time of this thread, because others may have the processor meanwhile.
+    assert lags[len(lags) * 99 // 100] < 0.2
+
+
+def test_f8_a_storm_that_overflows_inotify_loses_nothing(tmp_path: Path) -> None:
+    """Far more renames than the kernel's queue holds: what it dropped is found by looking."""
+    most = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    log = logs / "app.log"
+    log.touch()
+    with (
+        mailbox() as box,
+        alertd(tmp_path, EACH_ERROR.format(logs=logs), box.port, "max_per_hour = 0") as daemon,
+    ):
+        daemon.start()
+        os.kill(daemon.pid, signal.SIGSTOP)
+        other = logs / "other"
+        other.touch()
+        names = (logs / "even", logs / "odd")
+        other.rename(names[0])
+        for number in range(most // 2 + 100):
+            names[number % 2].rename(names[1 - number % 2])
+        for number in range(20):
+            append(log, f"ERROR {number}")
+            log.rename(logs / f"app.log.{number}")
+            log.touch()
+        append(log, "ERROR 20")
+        os.kill(daemon.pid, signal.SIGCONT)
+        daemon.wait_until("all told", lambda status: status["rules"]["error"]["keys"] == 21)
+        status = daemon.wait_until_read(log)
+
+    assert 21 == status["rules"]["error"]["keys"]
+    assert [] == status["problems"]

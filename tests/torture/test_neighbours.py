@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from living import alertd, append, mailbox, text_of
 from notices import notice
-from smtpx import ScriptedServer
 
 from alertd.core.events import Batch, Match
 from alertd.core.framing import Framing
@@ -25,7 +24,7 @@ from alertd.core.pipeline import Pipeline
 from alertd.core.render import render_alert
 from alertd.core.rules import Pattern, Rule, Source
 from alertd.delivery import Delivery
-from alertd.smtp import Outcome, SmtpNotifier
+from alertd.smtp import Outcome
 from alertd.state import Change, State
 from alertd.tail import Tailer
 from alertd.tail.content import open_content
@@ -183,33 +182,6 @@ def test_g8_a_mail_of_a_rule_that_is_gone_is_still_sent(tmp_path: Path) -> None:
 
     [payload] = asyncio.run(run())
     assert b"id-1" in payload
-
-
-def test_m19_many_mails_go_fast_over_one_connection(tmp_path: Path) -> None:
-    """At least 50 a second, oldest first."""
-
-    async def run() -> tuple[float, list[bytes], int]:
-        state = await State.open(tmp_path / "state")
-        await state.load()
-        async with ScriptedServer() as server:
-            email = SimpleNamespace(sender="a@example.com", join_older_than=0.0, max_per_hour=0)
-            notifier = SmtpNotifier(host="127.0.0.1", port=server.port, security="none")
-            delivery = Delivery(state.outbox, notifier, email, host="web1", timezone=UTC)
-            await state.commit(Change(notices=[notice(number) for number in range(300)]))
-            began = time.perf_counter()
-            while not await delivery.step():
-                pass
-            took = time.perf_counter() - began
-            await delivery.drain(5.0)
-            await state.close()
-            return took, [copy.payload for copy in server.copies], len(server.sessions)
-
-    took, payloads, sessions = asyncio.run(run())
-
-    assert 300 / took > 50
-    assert 300 == len(payloads)
-    assert all(f"<id-{n}@web1>".encode() in payload for n, payload in enumerate(payloads))
-    assert 1 == sessions
 
 
 def test_s12_a_loop_of_symlinks_ends(tmp_path: Path) -> None:
