@@ -19,7 +19,7 @@ from alertd.core.framing import Framing
 from alertd.core.matching import MOST_HITS, Counters, Matcher, Verdict, key_value
 from alertd.core.records import learn_header, record
 from alertd.core.rules import Condition, Conjunction, Pattern, Source
-from alertd.deadline import Deadline
+from alertd.deadline import TICKS_OF_A_TURN, Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -1015,6 +1015,45 @@ def test_a_regex_that_takes_too_long_is_stopped() -> None:
     assert (0, 0) == matcher.highlight("slow", HOSTILE)
     verdict = matcher.explain(HOSTILE, Framing(), READ_AT).verdicts[0]
     assert "undecided: its regex takes too long on this line" == verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("regex", "line"),
+    [
+        ("(a+)+$", HOSTILE),
+        (r"([a-z]+)*\d", HOSTILE),
+        ("(a|aa)+$", "a" * 60 + "!"),
+        ("(a|a?)+$", HOSTILE),
+        ("(a?){30}a{30}$", "a" * 30 + "!"),
+        ("(.*a){20}$", "a" * 60 + "!"),
+        (r"\s+$", " " * 65_000 + "x"),
+        (r"\S*\.\S*$", "." * 65_000 + " "),
+        (".*?=.*?;$", "=" * 65_000),
+        (".*,.*,.*,.*,x$", "," * 5_000 + "x" + "," * 60_000 + ",x!"),
+        ("^(([a-z])+.)+[A-Z]([a-z])+$", "a" * 60),
+        ("(?i:(k+)+)$", "k" * 40 + "!"),
+        (r"(\w+\s?)*: failed", "word " * 30 + "! : failed"),
+        (r"<(?:[^<>]+|<[^<>]*>)*>$", "<" + "a" * 40 + "<"),
+    ],
+)
+def test_no_known_evil_holds_a_turn(regex: str, line: str) -> None:
+    """What cannot be decided within two ticks of computing time is counted as undecided."""
+    deadline = Deadline()
+    rules = [looking_for(regex, name="evil"), looking_for("^", name="other")]
+    matcher = Matcher(source(timestamp="none"), rules, deadline=deadline)
+    content = f"{line}\n{line}\ngood\n".encode()
+    framing, undecided, ticks, others, at = Framing(), 0, [], 0, 0
+
+    while at < len(content):
+        matched = matcher.match(Batch("1", "app", "/x", at, content[at:], READ_AT), framing)
+        at += matched.consumed
+        undecided += matched.counters.undecided
+        others += sum(match.rule == "other" for match in matched.matches)
+        ticks.append(deadline._ticks)
+
+    assert (2, 3) == (undecided, others)
+    # A turn that is due ends with its line, for which a regex has two ticks.
+    assert max(ticks) < TICKS_OF_A_TURN + 2
 
 
 def test_a_turn_that_takes_too_long_is_ended_between_two_lines() -> None:
