@@ -48,6 +48,9 @@ FAULTS: Final[tuple[Script, ...]] = (
     (("dot", stall()),),
     (("quit", rst),),
 )
+LINES: Final = 8
+"""Written in each round at most: however slow the machine, the mails do not pile up."""
+
 _READY: Final = 0.7
 """How likely a round waits for the daemon to be ready before it takes aim."""
 
@@ -74,7 +77,7 @@ class Fall:
         (directory / "logs").mkdir()
         self._log = directory / "logs" / "app.log"
         self._log.touch()
-        self._writer = Writer(self._log, random.Random(seed), pause=0.3, rotations=0.2)
+        self._writer = Writer(self._log, random.Random(seed), pause=0.1, rotations=0.2)
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -108,6 +111,7 @@ class Fall:
         fault = self._chance.choice(FAULTS)
         self.uncertain += 1 + any(phase == "dot" for phase, _ in fault)
         self._server.follow(fault)
+        self._writer.limit = self.written + LINES
         is_ready = self._chance.random() < _READY
         self._daemon.start(wait=is_ready)
         # A random moment is what this is about.
@@ -121,7 +125,7 @@ class Fall:
         self._daemon.start()
         self._writer.end()
         request(self._daemon.state, "outbox", arguments={"retry": "all"})
-        self._daemon.wait_until_read(*(path for path in [self._log] if path.exists()), within=120.0)
+        self._daemon.wait_until_read(*(path for path in [self._log] if path.exists()), within=600.0)
         return Told(self._server.copies)
 
 

@@ -10,6 +10,7 @@ import asyncio
 import email
 import email.policy
 import gzip
+import math
 import re
 import threading
 from collections import Counter
@@ -60,6 +61,7 @@ class Writer(threading.Thread):
 
     Attributes:
         written: How many lines there are.
+        limit: How many there may be: beyond it, it waits for that to be raised.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Writer(threading.Thread):
     ) -> None:
         super().__init__(daemon=True)
         self.written = 0
+        self.limit = math.inf
         self._log = log
         self._chance = chance
         self._pause = pause
@@ -76,6 +79,8 @@ class Writer(threading.Thread):
     def run(self) -> None:
         """Write until told to end."""
         while not self._ended.wait(self._chance.uniform(0.0, self._pause)):
+            if self.written >= self.limit:
+                continue
             with self._log.open("ab", buffering=0) as file:
                 for _ in range(self._chance.randint(1, 3)):
                     now = datetime.now(UTC).isoformat()
