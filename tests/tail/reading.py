@@ -7,7 +7,9 @@ is the database: ``restart`` forgets everything else.
 
 from __future__ import annotations
 
+import os
 from datetime import UTC
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alertd.core.rules import Source
@@ -15,7 +17,6 @@ from alertd.tail import FileKey, StoredFile, Tailer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from alertd.core.events import Batch
     from alertd.tail import FollowedFile
@@ -150,3 +151,8 @@ def append(path: Path, data: bytes) -> None:
     """Append as a logger does."""
     with path.open("ab") as file:
         file.write(data)
+
+
+def resident() -> int:
+    """Return how many bytes of memory this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

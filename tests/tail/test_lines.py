@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tail.reading import Reading, append, expected, numbered, source
+from tail.reading import Reading, append, expected, numbered, resident, source
 
 from alertd.tail import Problem, Tailer
 from alertd.tail.hints import Hints
@@ -369,11 +369,6 @@ def test_s19_archive_is_left_when_it_holds_too_much(
     assert expected(1, 30) == lines
     assert unpacked < 8 * MEBIBYTE
     assert ["archive too large"] == said
-
-
-def resident() -> int:
-    """Return how many bytes of memory this process has."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_l12_endless_line_takes_no_memory(log: Path) -> None:

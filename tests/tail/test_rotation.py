@@ -12,10 +12,12 @@ import asyncio
 import gzip
 import os
 import shutil
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
-from tail.reading import Reading, append, expected, numbered, source
+import structlog.testing
+from tail.reading import Reading, append, expected, numbered, resident, source
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,7 +118,7 @@ def compress(path: Path) -> None:
 
 
 def test_r2_create_delayed(log: Path) -> None:
-    """R2: while the new file does not exist yet the old one is read on; then the new one from 0."""
+    """R2: until there is a new file the old one is read on, said once; then the new one from 0."""
 
     async def scenario() -> list[bytes]:
         with log.open("ab", buffering=0) as old:
@@ -131,7 +133,13 @@ def test_r2_create_delayed(log: Path) -> None:
         await reading.settle()
         return reading.lines
 
-    assert expected(1, 30) == asyncio.run(scenario())
+    with structlog.testing.capture_logs() as said:
+        lines = asyncio.run(scenario())
+
+    assert expected(1, 30) == lines
+    assert [("info", "no match yet; watching")] == [
+        (entry["log_level"], entry["event"]) for entry in said
+    ]
 
 
 def test_r3_writer_keeps_the_renamed_file(log: Path) -> None:
@@ -511,18 +519,27 @@ def test_r19_one_file_under_two_globs_and_two_sources(tmp_path: Path, log: Path)
 
 
 def test_r20_directory_absent_at_start(tmp_path: Path) -> None:
-    """R20: a file that appears with its directory is read from its beginning."""
+    """R20: it is said once, and a file that appears with it is read from its beginning."""
 
     async def scenario() -> list[bytes]:
         later = tmp_path / "later" / "x.log"
         reading = Reading(source(tmp_path / "later" / "*.log", start_at="end"))
+        await reading.tailer.open()
         await reading.settle()
         later.parent.mkdir()
         append(later, numbered(1, 10))
         await reading.settle()
         return reading.lines
 
-    assert expected(1, 10) == asyncio.run(scenario())
+    with structlog.testing.capture_logs() as said:
+        lines = asyncio.run(scenario())
+
+    assert expected(1, 10) == lines
+    assert [{"glob": f"{tmp_path}/later/*.log", "source": "app"}] == [
+        {"glob": entry["glob"], "source": entry["source"]}
+        for entry in said
+        if entry["event"] == "no match yet; watching"
+    ]
 
 
 def test_r21_directory_removed_and_recreated(tmp_path: Path) -> None:
@@ -603,11 +620,13 @@ def test_r25_many_rotations(log: Path) -> None:
 
 
 def test_r27_what_is_no_regular_file_is_skipped(tmp_path: Path, log: Path) -> None:
-    """R27: a FIFO and a directory are named once and never opened for good."""
+    """R27: a FIFO, a socket and a directory are named once and never opened for good."""
 
     async def scenario() -> tuple[list[bytes], list[tuple[str, str]]]:
         os.mkfifo(tmp_path / "b.log")
         (tmp_path / "c.log").mkdir()
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(tmp_path / "d.log"))
         append(log, numbered(1, 3))
         reading = Reading(source(tmp_path / "*.log"))
         await reading.settle()
@@ -621,28 +640,38 @@ def test_r27_what_is_no_regular_file_is_skipped(tmp_path: Path, log: Path) -> No
     assert [
         ("not a regular file", str(tmp_path / "b.log")),
         ("not a regular file", str(tmp_path / "c.log")),
+        ("not a regular file", str(tmp_path / "d.log")),
     ] == problems
 
 
 def test_what_is_remembered_does_not_grow_with_rotations(log: Path) -> None:
     """Positions of files that were read and left are kept for a bounded number of them."""
 
-    async def scenario() -> tuple[list[bytes], int, int]:
+    async def scenario() -> tuple[list[bytes], int, int, int]:
         append(log, numbered(0, 0))
         reading = Reading(source(log))
         await reading.settle()
-        before = len(os.listdir("/proc/self/fd"))
-        for step in range(1, 201):
+        early, before = 0, len(os.listdir("/proc/self/fd"))
+        for step in range(1, 1001):
+            if step == 500:
+                early = resident()
             rotate(log, 3)
             append(log, numbered(step, step))
-            await reading.idle()
-        return reading.lines, len(reading.stored), len(os.listdir("/proc/self/fd")) - before
+            reading.monotonic.now += 61.0
+            await reading.tailer.scan()
+            await reading.read_all()
+            reading.commit()
+        await reading.settle()
+        grown = resident() - early
+        opened = len(os.listdir("/proc/self/fd")) - before
+        return reading.lines, len(reading.stored), opened, grown
 
-    lines, stored, opened = asyncio.run(scenario())
+    lines, stored, opened, grown = asyncio.run(scenario())
 
-    assert expected(0, 200) == lines
+    assert expected(0, 1000) == lines
     assert stored < 80
     assert opened < 8
+    assert grown < 4 << 20
 
 
 @pytest.mark.parametrize("is_down", [False, True])
