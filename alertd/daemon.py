@@ -55,6 +55,8 @@ FAILURE_SECONDS = 60.0
 FIRST_PAUSE_SECONDS = 0.1
 STATUS_SECONDS = 10.0
 RELOAD_SECONDS = 1.0
+RELOAD_AT_MOST = 120.0
+"""Seconds for a reload: the file system that the configuration lies on may hang."""
 
 log = structlog.get_logger(__name__)
 
@@ -259,8 +261,13 @@ class Daemon:
         while True:
             await self._reload_asked.wait()
             self._reload_asked.clear()
-            with suppress(ControlError):
-                await self._reload()
+            try:
+                async with asyncio.timeout(RELOAD_AT_MOST):
+                    await self._reload()
+            except ControlError:
+                pass  # said by whoever raised it
+            except TimeoutError:
+                log.error("reload given up", after_s=RELOAD_AT_MOST)  # noqa: TRY400 - no bug of ours
             await asyncio.sleep(RELOAD_SECONDS)
 
     async def _reload(self) -> dict[str, object]:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
 from alertd import daemon
 from alertd.daemon import Daemon, RepeatedFailureError, supervised
@@ -101,3 +102,37 @@ def test_p7_the_watchdog_is_fed_only_while_watch_and_delivery_get_on(
 
     # The first turn has ended before anything hangs.
     assert feeds == (said.count("WATCHDOG") > 1)
+
+
+def test_a_reload_that_hangs_is_given_up_and_the_next_one_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Every await on the outside world has a deadline, a configuration on a dead disk too."""
+    monkeypatch.setattr(daemon, "RELOAD_AT_MOST", 0.01)
+    monkeypatch.setattr(daemon, "RELOAD_SECONDS", 0.0)
+    subject = Daemon(SimpleNamespace(rules=()), {})  # type: ignore[arg-type]
+    begun: asyncio.Queue[str] = asyncio.Queue()
+    ways = iter(("hangs", "works"))
+
+    async def reload() -> dict[str, object]:
+        way = next(ways)
+        await begun.put(way)
+        if way == "hangs":
+            await asyncio.Event().wait()
+        return {}
+
+    async def run() -> list[str]:
+        monkeypatch.setattr(subject, "_reload", reload)
+        asking = asyncio.create_task(subject._reload_when_asked())
+        seen = []
+        async with asyncio.timeout(5):
+            for _ in range(2):
+                subject._reload_asked.set()
+                seen.append(await begun.get())
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        return seen
+
+    with capture_logs() as logs:
+        assert ["hangs", "works"] == asyncio.run(run())
+    assert ["reload given up"] == [entry["event"] for entry in logs]

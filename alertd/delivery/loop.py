@@ -48,6 +48,7 @@ GIVE_UP_AFTER: Final = 5 * 86_400.0
 _TRY_AT_LEAST: Final = 3600.0
 """Seconds for which even the oldest mail is tried after a start: the network may come up late."""
 _SEND_AT_MOST: Final = 900.0
+"""Seconds, whatever ``timeout`` is: RFC 5321 lets a server take ten minutes for the final dot."""
 _IDLE: Final = 10.0
 _CLOSE_AT_MOST: Final = 5.0
 _RECORD_AGAIN: Final = 1.0
