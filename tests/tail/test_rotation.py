@@ -81,6 +81,27 @@ def test_r1_old_file_is_drained_before_the_new_one(log: Path) -> None:
     assert expected(1, 420) == asyncio.run(scenario())
 
 
+def test_r1_old_file_comes_first_whichever_is_noticed_first(log: Path) -> None:
+    """R1: what both have to read is handed out in the order of the files."""
+
+    async def scenario() -> list[bytes]:
+        with log.open("ab", buffering=0) as old:
+            old.write(numbered(1, 10))
+            reading = Reading(source(log))
+            await reading.settle()
+            log.rename(log.with_suffix(".log.1"))
+            append(log, numbered(11, 20))
+            await reading.settle()
+            append(log, numbered(31, 40))
+            reading.tailer._hint({str(log)})
+            old.write(numbered(21, 30))
+            reading.tailer._hint({f"{log}.1"})
+            await reading.read_all()
+        return reading.lines
+
+    assert expected(1, 40) == asyncio.run(scenario())
+
+
 def test_r10_truncated_and_grown_past_the_offset(log: Path) -> None:
     """R10: a file that was truncated and is longer than ever is read from its beginning."""
 
