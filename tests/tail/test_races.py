@@ -261,3 +261,38 @@ def test_r9_what_was_read_before_the_file_was_emptied_is_not_handed_out_after(
 
     assert not was_handed_out
     assert expected(1, 210) == lines
+
+
+def test_r25_names_that_are_shifted_at_every_look(
+    monkeypatch: pytest.MonkeyPatch, log: Path
+) -> None:
+    """R25: what could not be opened under any name is not known, however long that takes."""
+    left = list(range(8))
+    function = unseen.open_all
+
+    def shifted(paths: list[str], **more: Any) -> Any:
+        if left:
+            rotate(log)
+            number = 21 + 10 * (8 - len(left))
+            append(log, numbered(number, number + 9))
+            left.pop()
+        return function(paths, **more)
+
+    async def scenario() -> list[bytes]:
+        append(log, numbered(1, 10))
+        reading = Reading(source(log))
+        await reading.settle()
+        rotate(log)
+        append(log, numbered(11, 20))
+        rotate(log)
+        append(log, b"")
+        monkeypatch.setattr(unseen, "open_all", shifted)
+        while left:
+            await reading.tailer.scan()
+            await reading.read_all()
+        await reading.settle()
+        return reading.lines
+
+    lines = asyncio.run(scenario())
+
+    assert expected(1, 100) == sorted(lines)

@@ -811,3 +811,25 @@ def test_r5_r6_rotated_into_another_directory(
 
     assert expected(1, 40 + 10 * rotations) == lines
     assert [] == problems
+
+
+def test_r5_unread_file_put_aside_while_down_is_known_by_its_inode(
+    tmp_path: Path, log: Path
+) -> None:
+    """R5: nothing was read of it, so there is no content by which it could be known."""
+
+    async def scenario() -> list[bytes]:
+        (tmp_path / "old").mkdir()
+        log.touch()
+        reading = Reading(source(log))
+        await reading.settle()
+        await reading.tailer.close()
+        append(log, numbered(1, 10))
+        rotate_aside(log, tmp_path / "old")
+        append(log, numbered(11, 20))
+        reading = reading.restart()
+        await reading.tailer.open()
+        await reading.settle()
+        return reading.lines
+
+    assert expected(1, 20) == asyncio.run(scenario())
