@@ -17,6 +17,7 @@ CRASHING = Path(__file__).parent / "torture" / "crashing.py"
 KILLS = 20
 
 
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("point", POINTS)
 def test_c2_a_kill_at_each_point_loses_nothing(tmp_path: Path, logs: Path, point: str) -> None:
     """

@@ -292,7 +292,13 @@ class World:
         (directory / "logs").mkdir()
         self.writer = Writer(directory / "logs", self.random, self.clock)
         glob = "a.log" if self.writer.is_link else self.random.choice(("a.log", "*.log", "*.log*"))
-        self.source = Source("app", (str(directory / "logs" / glob),), UTC, start_at="beginning")
+        self.source = Source(
+            "app",
+            (str(directory / "logs" / glob),),
+            UTC,
+            start_at="beginning",
+            lateness=self.random.choice((0.0, 0.0, 5.0)),
+        )
         self.steps.append(f"{glob}{' -> data' if self.writer.is_link else ''}")
         self._max_per_hour = self.random.choice((0, 5, 30))
         self._run: Run | None = None

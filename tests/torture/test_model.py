@@ -9,9 +9,10 @@ import pytest
 from torture.model import judged
 
 PROGRAMS = int(os.environ.get("ALERTD_MODELS", "120"))
-BLOCK = 20
+BLOCK = 12
 
 
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("first", range(0, PROGRAMS, BLOCK))
 def test_whatever_happens_each_line_is_told_once(first: int) -> None:
     """Rotations, kills, reloads, clocks, full disks and failing servers, in any order at once."""
@@ -22,5 +23,5 @@ def test_whatever_happens_each_line_is_told_once(first: int) -> None:
         assert [] == found, (seed, steps)
 
     assert total["alerts"] > total["lines nobody could read"]
-    assert total["killed"] > 10
-    assert total["mails"] > 100
+    assert total["killed"] > 5
+    assert total["mails"] > 50
