@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tail.reading import Reading, append, expected, numbered, source
 
-from alertd.tail import away, copies, tailer, truncation, unseen
+from alertd.tail import away, copies, siblings, tailer, truncation, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -268,7 +268,7 @@ def test_r25_names_that_are_shifted_at_every_look(
 ) -> None:
     """R25: what could not be opened under any name is not known, however long that takes."""
     left = list(range(8))
-    function = unseen.open_all
+    function = siblings.open_all
 
     def shifted(paths: list[str], **more: Any) -> Any:
         if left:
