@@ -90,6 +90,7 @@ class Truncation:
         seen = file.witnesses
         try:
             status = content.status()
+            is_shorter = status.st_size < file.growth.peak  # it may grow while it is compared
             is_same = status.st_size >= file.offset and await away(holds, content, *seen[0])
         except OSError as error:
             self._troubles.cannot_read(file.source, file.path, error)
@@ -101,7 +102,7 @@ class Truncation:
         file.verified_ns = file.mtime_ns = status.st_mtime_ns
         if not is_same:
             await self.begin_anew(file, seen, Remains(status.st_size, status.st_mtime_ns))
-        elif status.st_size < file.growth.peak:
+        elif is_shorter:
             self._note_unread(file, status.st_size)
         file.checked = min(file.checked, file.offset)
         file.size = file.growth.peak = status.st_size

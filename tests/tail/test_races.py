@@ -296,3 +296,34 @@ def test_r25_names_that_are_shifted_at_every_look(
     lines = asyncio.run(scenario())
 
     assert expected(1, 100) == sorted(lines)
+
+
+def test_a_file_that_grows_while_it_is_compared_has_not_been_cut(
+    monkeypatch: pytest.MonkeyPatch, log: Path
+) -> None:
+    """Its size was taken before: nothing is lost, and nothing said."""
+
+    async def scenario() -> tuple[list[bytes], list[str]]:
+        append(log, numbered(1, 10))
+        reading = Reading(source(log))
+        await reading.settle()
+        (file,) = reading.tailer.files()
+        reading.tailer._doubt(file)
+        loop = asyncio.get_running_loop()
+        grown = threading.Event()
+
+        def grow() -> None:
+            append(log, numbered(11, 20))
+            read_on(reading)
+            grown.set()
+
+        def wait() -> None:
+            loop.call_soon_threadsafe(grow)
+            assert grown.wait(10)
+
+        before_first(monkeypatch, truncation, "holds", wait)
+        await reading.tailer.scan()
+        await reading.settle()
+        return reading.lines, [problem.kind for problem in reading.tailer.take_problems()]
+
+    assert (expected(1, 20), []) == asyncio.run(scenario())
