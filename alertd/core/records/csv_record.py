@@ -86,38 +86,27 @@ class CsvRecord(Record):
 
     def _read(self) -> None:
         text, delimiter, width = self.text, self._delimiter, self._width
-        if "\r" in text or "\n" in text or len(text) > LONGEST_FIELD or not text:
-            self._read_whole()
-            return
-        self._is_whole = False
         quote = text.find('"')
-        if quote < 0 or text.count(delimiter, 0, quote) >= width:
+        # Behind the last column that will be asked for, quotes do not matter.
+        is_plain = quote < 0 or text.count(delimiter, 0, quote) >= width
+        if is_plain and text and not ("\r" in text or "\n" in text or len(text) > LONGEST_FIELD):
             self._row = text.split(delimiter, width)
-            return
-        # Behind the field that the last quote stands in, nothing but the delimiter matters either.
-        end = text.find(delimiter, text.rfind('"'))
-        row = self._next(text[:end]) if end >= 0 else None
-        if row is None:
+            self._is_whole = False
+        else:
             self._read_whole()
-            return
-        row += text[end + 1 :].split(delimiter, max(width - len(row), 0))
-        self._row = row
 
     def _read_whole(self) -> None:
+        # A regex's deadline may have left a line there.
+        self._lines[:] = (self.text,)
         try:
-            self._row = self._next(self.text) or parse_row(self.text, self._delimiter)
+            self._row = next(self._reader)
+        except IndexError:
+            # The row ends inside quotes, and there is no further line.
+            self._row = parse_row(self.text, self._delimiter)
         except csv.Error:
             self._row = []
             self.is_unparsable = True
         self._is_read = self._is_whole = True
-
-    def _next(self, text: str) -> list[str] | None:
-        """Split a row; one that ends inside quotes is not done, and there is no further line."""
-        self._lines[:] = (text,)
-        try:
-            return next(self._reader)
-        except IndexError:
-            return None
 
 
 def parse_row(text: str, delimiter: str) -> list[str]:
