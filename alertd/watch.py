@@ -29,7 +29,7 @@ from alertd.tail import FAR_BEHIND
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from alertd.core.events import Alert
+    from alertd.core.events import Alert, Batch
     from alertd.core.ordering import File
     from alertd.core.pipeline import Pipeline
     from alertd.core.rules import Rule, Source
@@ -51,6 +51,9 @@ DENSE_BYTES = 256 * 1024
 
 JUDGED_MATCHES = 10_000
 """Beyond so many matches that are judged but not committed, a commit is due."""
+
+PORTION_MATCHES = 1000
+"""Matches that are judged at once: then other tasks have their turns."""
 
 JOURNAL_BYTES = 8 * 1024 * 1024
 """Beyond so much journal, snapshots of the rules' states are rewritten, the oldest first …"""
@@ -114,6 +117,8 @@ class Watch:
         # Files whose lines mostly match: read in smaller pieces, because matches take memory.
         self._dense: set[tuple[str, str]] = set()
         self._last_turn: dict[tuple[str, str], int] = {}
+        # What is left of batches in which so much matches that others had to have a turn.
+        self._unfinished: dict[FollowedFile, Batch] = {}
 
     async def run(self) -> None:
         """Take turns until ``stop``; then commit what was judged."""
@@ -145,6 +150,8 @@ class Watch:
             self._sources = sources
             self._sources_of = {}
             self._ready.clear()
+            # It will be read again: it was framed for the rules before.
+            self._unfinished.clear()
             self._tailer.reconfigure(list(sources.values()))
             await self.rewrite(dropped)
 
@@ -163,14 +170,14 @@ class Watch:
         )
 
     async def _turn(self) -> bool:
-        """Read one piece of one file; say whether there is more to read at once."""
+        """Judge one piece of one file; say whether there is more to read at once."""
         self.turns += 1
         if not self._ready or time.monotonic() >= self._look_again_at:
             self._look()
         has_more = bool(self._ready)
         if has_more:
             await self._read(self._ready.popleft())
-        alerts = self._release()
+        alerts = await self._release()
         if alerts or self._is_commit_due():
             await self._commit(alerts)
         self.is_caught_up = not (has_more or self._tailer.has_unread or self.pipeline.waiting)
@@ -194,40 +201,38 @@ class Watch:
 
     async def _read(self, file: FollowedFile) -> None:
         self._last_turn[file.source, file.id] = self.turns
-        is_dense = (file.source, file.id) in self._dense
-        batch = await self._tailer.read(file, DENSE_BYTES if is_dense else FAR_BEHIND)
-        if batch is None:
-            return
-        holders = self._holders(file)
-        first = batch
-        while True:
-            matched = self.pipeline.take(batch, file.framing, now=self._clock(), holders=holders)
-            self._tailer.consume(file, batch, matched.consumed)
-            self._note_uncommitted()
-            is_done = matched.consumed == len(batch.data)
-            if is_done and not file.is_behind:
-                self._behind.discard((file.source, place(file)))
-                self.pipeline.at_end(file.source, place(file))
-            else:
-                self.pipeline.behind(file.source, place(file), file.framing.newest_time)
-            if is_done:
-                break
-            batch = batch.rest(matched.consumed)
-            alerts = self._release()
-            if alerts or self._is_commit_due():
-                await self._commit(alerts)
-            # Other tasks must not wait for a batch in which every line matches.
+        batch = self._unfinished.pop(file, None)
+        if batch is not None:
+            # Nothing else is awaited on this way, and other tasks must have their turns too.
             await asyncio.sleep(0)
-        if batch is first:
+        if batch is None or not file.is_held or file.offset != batch.offset:
+            is_dense = (file.source, file.id) in self._dense
+            batch = await self._tailer.read(file, DENSE_BYTES if is_dense else FAR_BEHIND)
+            if batch is None:
+                return
             self._dense.discard((file.source, file.id))
-        else:
+        holders = self._holders(file)
+        matched = self.pipeline.take(batch, file.framing, now=self._clock(), holders=holders)
+        self._tailer.consume(file, batch, matched.consumed)
+        self._note_uncommitted()
+        if matched.consumed < len(batch.data):
+            self._unfinished[file] = batch.rest(matched.consumed)
             self._dense.add((file.source, file.id))
+        if file.is_behind:
+            self.pipeline.behind(file.source, place(file), file.framing.newest_time)
+        else:
+            self._behind.discard((file.source, place(file)))
+            self.pipeline.at_end(file.source, place(file))
 
-    def _release(self) -> list[Alert]:
-        alerts = self.pipeline.release(self._clock())
-        for alert in alerts:
-            log.info("alert raised", rule=alert.rule, id=alert.id, count=alert.count)
-        return alerts
+    async def _release(self) -> list[Alert]:
+        """Judge what need not wait any longer."""
+        raised = []
+        for alerts in self.pipeline.releases(self._clock(), PORTION_MATCHES):
+            raised += alerts
+            for alert in alerts:
+                log.info("alert raised", rule=alert.rule, id=alert.id, count=alert.count)
+            await asyncio.sleep(0)
+        return raised
 
     async def _rest(self) -> None:
         """Wait until there may be something to do."""
@@ -261,6 +266,7 @@ class Watch:
         """Forget what is known of files that are no more: rotation makes new ones for ever."""
         followed = {(file.source, file.id) for file in self._tailer.files()}
         self._dense &= followed
+        self._unfinished = {file: rest for file, rest in self._unfinished.items() if file.is_held}
         self._last_turn = {file: turn for file, turn in self._last_turn.items() if file in followed}
 
     def _note_uncommitted(self) -> None:

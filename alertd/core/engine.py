@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 EVIDENCE_BYTES = 32 * 1024 * 1024
 """All lines kept for mails together; beyond it those of the keys seen longest ago go."""
 
-EVIDENCE_CHECK = 10_000
-"""Matches after which that is looked at: between two looks it may grow by a few megabytes."""
+EVIDENCE_CHECK = 1000
+"""Matches after which that is looked at: the more there are, the more is to be done at once."""
 
 # What a key costs at most, by sys.getsizeof on CPython 3.11: its detector and window with their
 # place in an ordered dictionary; a value of 256 characters outside the BMP; a time of its window

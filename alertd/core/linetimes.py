@@ -10,7 +10,8 @@ first time that follows: the time of reading would put an old file's first lines
 
 Trap: cutting a file into other chunks must not change any time.  So the time before a chunk is part
 of the file's framing, and a local time that happens twice is resolved line by line.  The one
-exception: those first lines see no further than their chunk, since no line can wait for another.
+exception: those first lines see no further than their chunk, since no line can wait for another,
+and no further than some thousands of lines, since a million without any time are no banner.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from alertd.core.timestamps import Stamp
+
+MOST_AHEAD = 4096
+"""Lines that are looked at for the first time that follows."""
 
 
 def resolved(stamp: Stamp, previous: float | None) -> float:
@@ -47,7 +51,16 @@ class LineTimes:
         position: Where the first line begins that was not.
     """
 
-    __slots__ = ("_ahead", "_end", "_stamps_after", "_stamps_before", "last", "newest", "position")
+    __slots__ = (
+        "_ahead",
+        "_end",
+        "_has_looked",
+        "_stamps_after",
+        "_stamps_before",
+        "last",
+        "newest",
+        "position",
+    )
 
     def __init__(
         self,
@@ -73,6 +86,7 @@ class LineTimes:
         self._stamps_after = stamps_after
         # The first time in the chunk, if lines were found that have none and none before them.
         self._ahead: float | None = None
+        self._has_looked = False
 
     def resolve(self, stamp: Stamp | None, start: int, end: int) -> float | None:
         """
@@ -112,10 +126,13 @@ class LineTimes:
 
     def _look_ahead(self, start: int) -> float | None:
         """Give the first time behind a line that has none before it."""
-        if self._ahead is None and self.position < self._end:
-            for stamp in self._stamps_after(start):
+        if not self._has_looked and self.position < self._end:
+            self._has_looked = True
+            for looked_at, stamp in enumerate(self._stamps_after(start), 1):
                 if stamp is not None:
                     self._ahead = resolved(stamp, None)
+                    break
+                if looked_at == MOST_AHEAD:
                     break
             else:
                 # Nothing in the chunk has a time, and nothing need be looked at again.

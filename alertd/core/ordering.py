@@ -37,6 +37,9 @@ Place: TypeAlias = tuple[float, File]
 EVERYTHING: Place = (math.inf, ("", ""))
 LAST_FILE: File = (chr(0x10FFFF), "")
 
+NO_LIMIT = 1 << 62
+"""Matches in a portion that holds all of them."""
+
 
 class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     """
@@ -136,23 +139,37 @@ class Ordering:
         elif matches:
             self._fresh = file, matches
 
-    def release(self, now: float | None = None, most: int | None = None) -> list[Match]:
+    def release(self, now: float | None = None) -> list[Match]:
         """
         Return the matches that need not wait any longer, in order.
 
         Args:
             now: Unix seconds by the clock, if there is one: what has waited for ``lateness``
                 by it waits no longer.
-            most: How many are welcome; the rest comes with the next call.
+        """
+        return [match for portion in self.releases(now, NO_LIMIT) for match in portion]
+
+    def releases(self, now: float | None, most: int) -> Iterator[list[Match]]:
+        """
+        Yield like ``release``, in portions.
+
+        Args:
+            now: See there.
+            most: Matches in a portion.  Until the last one nothing may be added.
         """
         if self._fresh is not None:
             file, matches = self._fresh
             if not self._fronts or (len(self._fronts) == 1 and file in self._fronts):
-                rest = [] if most is None else matches[most:]
-                self._fresh = (file, rest) if rest else None
-                return self._stamped(matches[:most] if rest else matches)
-            self._sort_fresh()
-        return list(islice(self._pop(self._limit(now)), most)) if self._heap else []
+                self._fresh = None
+                for start in range(0, len(matches), most):
+                    yield self._stamped(matches[start : start + most])
+            else:
+                self._sort_fresh()
+        if self._heap:
+            # What may pass is found out once: what has waited long enough is forgotten by that.
+            passing = self._pop(self._limit(now))
+            while portion := list(islice(passing, most)):
+                yield portion
 
     def flush(self) -> list[Match]:
         """Return all that waits, in order: nothing more will come."""

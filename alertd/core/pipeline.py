@@ -17,11 +17,11 @@ from alertd.core.engine import Engine
 from alertd.core.events import Alert, Match, Sample
 from alertd.core.evidence import LINE_CHARS, shortened
 from alertd.core.matching import Counters
-from alertd.core.ordering import File, Ordering, Snapshot
+from alertd.core.ordering import NO_LIMIT, File, Ordering, Snapshot
 from alertd.core.own import LOOKED_INTO, OwnLines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from alertd.core.events import Batch
     from alertd.core.framing import Framing
@@ -85,9 +85,7 @@ class Pipeline:
         sources = tuple(sources)
         self._lateness = {source.name: source.lateness for source in sources}
         self._own = {
-            source.name: OwnLines(host)
-            for source in sources
-            if source.format in LOOKED_INTO
+            source.name: OwnLines(host) for source in sources if source.format in LOOKED_INTO
         }
         self.own = 0
         self.counters = Counters()
@@ -190,10 +188,23 @@ class Pipeline:
         Returns:
             The alerts that they raise.
         """
-        alerts = []
+        return [alert for alerts in self.releases(now, NO_LIMIT) for alert in alerts]
+
+    def releases(self, now: float | None, most: int) -> Iterator[list[Alert]]:
+        """
+        Judge like ``release``, in portions.
+
+        Args:
+            now: Unix seconds by the clock, if there is one.
+            most: Matches that are judged at once.
+
+        Yields:
+            The alerts of each portion, often none; until the last one nothing else may be asked
+            of this pipeline.
+        """
         for ordering in self._orderings.values():
-            alerts += self._judge(ordering.release(now))
-        return alerts
+            for matches in ordering.releases(now, most):
+                yield self._judge(matches)
 
     def flush(self) -> list[Alert]:
         """Judge all that waits: nothing more will come."""

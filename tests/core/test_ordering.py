@@ -210,6 +210,20 @@ def test_a_batch_without_matches_is_nothing_to_release() -> None:
     assert [] == ordering.release()
 
 
+def test_portions_are_what_one_release_would_be() -> None:
+    """Both of what just passes and of what has waited for another file, or for the clock."""
+    passing, waiting, late = Ordering(0), Ordering(0), Ordering(5)
+    read(passing, A, 1, 2, 3, at_end=True)
+    waiting.behind(B, None)
+    read(waiting, A, 1, 2, 3, at_end=True)
+    waiting.at_end(B)
+    read(late, A, 1, 2, 3, at_end=True, read_at=100)
+
+    for ordering in (passing, waiting, late):
+        assert [[1, 2], [3]] == [times(portion) for portion in ordering.releases(105, 2)]
+        assert 0 == ordering.waiting
+
+
 def test_flush_releases_everything() -> None:
     """At the end of a replay nothing more will come."""
     ordering = Ordering(5)

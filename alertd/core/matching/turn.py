@@ -310,6 +310,8 @@ class Turn:
         data, longest = self._data, self._matcher.source.max_line
         is_multiline = self._matcher.is_multiline
         while start < len(data):
+            if not is_multiline:
+                start = _next_digit_line(data, start)
             end = first_end = line_end(data, start)
             if is_multiline and end - start <= longest:
                 found = self._rows.end_of(start, end, len(data))
@@ -325,6 +327,12 @@ class Turn:
         matcher.other.take(matcher.decode(raw))
         time = matcher.time_of(matcher.other, self._batch.read_at)
         return Stamp(time, None) if isinstance(time, float) else time
+
+
+def _next_digit_line(data: bytes, start: int) -> int:
+    """Leave lines without any digit out, as ``_last_digit_line`` does, from where one begins."""
+    found = _DIGIT.search(data, start)
+    return max(start, data.rfind(b"\n", start, found.start()) + 1) if found else len(data)
 
 
 def _last_digit_line(data: bytes, start: int, end: int) -> int:
