@@ -99,6 +99,7 @@ class Sample:
     descriptors: int
     threads: int
     tasks: int
+    files: int
 
 
 class Writer:
@@ -197,13 +198,15 @@ def settings(logs: Path, within: str) -> str:
 def sample(daemon: Alertd, began: float) -> Sample:
     """Look at the daemon."""
     text = Path(f"/proc/{daemon.pid}/status").read_text()
+    status = daemon.status()
     facts = dict(line.split(":", 1) for line in text.splitlines())
     return Sample(
         time.monotonic() - began,
         int(facts["VmRSS"].split()[0]) / 1024,
         len(os.listdir(f"/proc/{daemon.pid}/fd")),  # noqa: PTH208 - names are enough
         int(facts["Threads"]),
-        int(daemon.status()["tasks"]),
+        int(status["tasks"]),
+        sum(len(source["files"]) for source in status["sources"].values()),
     )
 
 
@@ -247,7 +250,7 @@ async def torment(
             one = samples[-1]
             print(
                 f"{one.at / 60:5.1f} min {one.rss_mb:8.1f} MB {one.descriptors:4} fds "
-                f"{one.threads:3} threads {one.tasks:3} tasks "
+                f"{one.threads:3} threads {one.tasks:3} tasks {one.files:4} files "
                 f"{sum(writer.rotations for writer in writers):6,} rotations "
                 f"{arrived.copies:6,} mails",
                 flush=True,
