@@ -137,7 +137,13 @@ class Newcomers:
         file.copy_of = original
         if original is not None:
             original.rank = self._roster.next_rank()
-        elif one.globs and source.start_at == "end" and not known.intersection(one.globs):
+        elif (
+            one.globs
+            and source.start_at == "end"
+            and (
+                not known.intersection(one.globs) or (source.name, one.path) in self._sizes_at_first
+            )
+        ):
             await self._start_at_end(source, file)
         return True
 

@@ -264,6 +264,30 @@ def test_r24_unreadable_at_first() -> None:
     assert ["permission denied; retrying"] == problems
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_r24_unreadable_when_its_glob_is_first_used() -> None:
+    """R24: ``start_at = "end"`` means where it ended then, not where it ends by now."""
+
+    async def scenario(directory: Path) -> list[bytes]:
+        log = directory / "a.log"
+        append(log, numbered(1, 10))
+        log.chmod(0o600)
+        reading = Reading(source(log, start_at="end"))
+        os.seteuid(65534)
+        try:
+            await reading.settle()
+        finally:
+            os.seteuid(0)
+        append(log, numbered(11, 20))
+        await reading.settle()
+        return reading.lines
+
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        assert expected(11, 20) == asyncio.run(scenario(directory))
+
+
 def test_excluded_paths_and_compressed_files_are_left_alone(tmp_path: Path) -> None:
     """``exclude`` takes paths out of a glob, ``**`` descends, and ``.gz`` is no log."""
 
