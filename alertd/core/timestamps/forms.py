@@ -85,6 +85,11 @@ class Form:
     is_iso: bool = False
 
     @cached_property
+    def ends_with_zone(self) -> bool:
+        """Nothing but a zone can follow the time of day."""
+        return self.regex.endswith(_ZONE)
+
+    @cached_property
     def pattern(self) -> re.Pattern[str]:
         """The regex, compiled when it is first used: most sources use one form of twenty."""
         return re.compile(self.regex + _RIGHT, re.ASCII)
@@ -251,7 +256,7 @@ _UNITS = (0, 3, 6, 9)
 _SECONDS_DIGITS = range(9, 11)
 
 # Digits of a fraction that can make a difference to a float.
-_EXACT = 20
+EXACT = 20
 
 # TAI64 counts from 2^62, and its writers (multilog, svlogd) set it ten seconds ahead of Unix time.
 _TAI64_BASE = 2**62 + 10
@@ -355,7 +360,7 @@ def number(text: str) -> float | None:
     if match is None:
         return None
     if len(match[1]) == 10 and match[3] is None and text[0] != "0":  # noqa: PLR2004
-        time = float(text[:_EXACT])
+        time = float(text[:EXACT])
         return time if time < LAST_MOMENT else None
     whole_part, fraction, exponent = match[1], match[2] or "", int(match[3] or 0)
     if exponent:
@@ -448,7 +453,7 @@ def fields_of(said: dict[str, str | None]) -> Fields | None:
         hour=hour,
         minute=int(get("M") or 0),
         second=int(get("S") or 0),
-        fraction=float("." + fraction[:_EXACT]) if fraction else 0.0,
+        fraction=float("." + fraction[:EXACT]) if fraction else 0.0,
         offset=offset,
     )
 
@@ -499,7 +504,7 @@ def _seconds(digits: str, fraction: str) -> float | None:
     for unit in _UNITS:
         end = len(digits) - unit
         if end in _SECONDS_DIGITS and _FIRST_MOMENT <= int(digits[:end]) < LAST_MOMENT:
-            return float(f"{digits[:end]}.{digits[end:]}{fraction[:_EXACT]}")
+            return float(f"{digits[:end]}.{digits[end:]}{fraction[:EXACT]}")
     return None
 
 

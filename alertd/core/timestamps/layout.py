@@ -10,13 +10,20 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from alertd.core.timestamps.forms import MONTH_NAME, SEARCHED, WEEKDAY_NAME, fields_of, number
+from alertd.core.timestamps.forms import (
+    EXACT,
+    MONTH_NAME,
+    SEARCHED,
+    WEEKDAY_NAME,
+    fields_of,
+    number,
+)
 from alertd.core.timestamps.instants import Fields, Stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from alertd.core.timestamps.instants import Instants
+    from alertd.core.timestamps.instants import Hour, Instants
 
 _TWO = "[0-9]{1,2}| [0-9]"
 _DIRECTIVES = {
@@ -89,8 +96,13 @@ class Layout:
         self._whole = re.compile(pattern, flags)
         self._instants = instants
         self._remembered: dict[str, _Reading] = {}
+        # Hours by all that is said but minutes and seconds, where these stand in their order.
+        self._hours: dict[str, Hour] = {}
+        places = [pattern.find(f"(?P<{name}>") for name in "MSf"]
+        self._clock_end = "f" if places[2] > places[1] else "S"
+        self._has_clock = 0 <= places[0] < places[1] and (places[2] < 0 or self._clock_end == "f")
 
-    def find(self, text: str, reference: float) -> Stamp | None:
+    def find(self, text: str, reference: float) -> float | Stamp | None:
         """Find the first timestamp in a line that is one."""
         match = self._anywhere.search(text, 0, _SEARCHED_TO_END)
         while match is not None and match.start() <= SEARCHED:
@@ -101,12 +113,35 @@ class Layout:
             match = self._anywhere.search(text, match.start() + 1, _SEARCHED_TO_END)
         return None
 
-    def read(self, text: str, reference: float) -> Stamp | None:
+    def read(self, text: str, reference: float) -> float | Stamp | None:
         """Read a value that is a timestamp, blanks around it apart."""
         match = self._whole.fullmatch(text.strip())
         return None if match is None else self._stamp(match, reference)
 
-    def _stamp(self, match: re.Match[str], reference: float) -> Stamp | None:
+    def _stamp(self, match: re.Match[str], reference: float) -> float | Stamp | None:
+        if not self._has_clock:
+            return self._worked_out(match, reference).stamp
+        text, end = match.string, match.end(self._clock_end)
+        rest = f"{text[match.start() : match.start('M')]}\n{text[end : match.end()]}"
+        hour = self._hours.get(rest)
+        if hour is None:
+            reading, stamp = self._worked_out(match, reference)
+            if stamp is not None and reading.fields is not None:
+                hour = self._instants.hour(reading.fields, stamp)
+                if hour is not None:
+                    if len(self._hours) >= _REMEMBERED:
+                        self._hours.clear()
+                    self._hours[rest] = hour
+            return stamp
+        beginning, earliest, latest = hour
+        minute, second = int(match["M"]), int(match["S"])
+        if minute > 59 or second > 60 or not earliest <= reference < latest:  # noqa: PLR2004
+            return self._worked_out(match, reference).stamp
+        time = beginning + minute * 60 + min(second, 59)
+        fraction = match["f"] if self._clock_end == "f" else None
+        return time + float("." + fraction[:EXACT]) if fraction else time
+
+    def _worked_out(self, match: re.Match[str], reference: float) -> _WorkedOut:
         said = match[0]
         reading = self._remembered.get(said)
         if reading is None:
@@ -115,13 +150,19 @@ class Layout:
                 self._remembered.clear()
             self._remembered[said] = reading
         if reading.fields is None:
-            return None if reading.time is None else Stamp(reading.time, None)
-        return self._instants.stamp(reading.fields, reference)
+            time = reading.time
+            return _WorkedOut(reading, None if time is None else Stamp(time, None))
+        return _WorkedOut(reading, self._instants.stamp(reading.fields, reference))
 
 
 class _Reading(NamedTuple):
     fields: Fields | None
     time: float | None
+
+
+class _WorkedOut(NamedTuple):
+    reading: _Reading
+    stamp: Stamp | None
 
 
 def check_format(format: str) -> str | None:  # noqa: A002 - the option's name

@@ -27,7 +27,7 @@ from alertd.core.timestamps.forms import (
     number,
     whole,
 )
-from alertd.core.timestamps.instants import Hour, Instants, Stamp
+from alertd.core.timestamps.instants import LAST_MOMENT, Hour, Instants, Stamp
 from alertd.core.timestamps.layout import Layout
 
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ _PAIR = 2
 # More characters than any value has.
 _WHOLE_VALUE = 1 << 62
 
+# A fraction of so many digits has few enough values to be remembered.
+_FEW_DIGITS = 3
+
 _SCALES = [10**digits for digits in range(_LONGEST_FRACTION + 1)]
 
 # Minutes and seconds, as lanes cut them out; a leap second is the second before it.
@@ -55,6 +58,9 @@ _CLOCK = re.compile(r"([0-5][0-9]):?([0-5][0-9]|60)", re.ASCII)
 _WORD = frozenset("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")
 # What may continue a time of day: digits, a fraction, an offset, a zone or a year after a blank.
 _CONTINUES = _WORD | frozenset(" .,+-")
+# An offset with hours and minutes, and what may follow it only if it is none.
+_OFFSET = re.compile(r" ?[+-][0-9]{2}:?[0-9]{2}", re.ASCII)
+_GOES_ON = _WORD | frozenset(":")
 # Such a line can only be read in this way, whatever follows the blank or the bracket.
 _NUMBER_FIRST = re.compile(r"\[?([0-9]{10}(?:\.[0-9]{1,9})?)[] ]", re.ASCII)
 
@@ -63,12 +69,18 @@ _ADDRESS = "(?:(?:[0-9A-Fa-f]{0,4}[:.])++[0-9A-Fa-f]{0,4} )?+"
 # What no timestamp contains; behind the first of these nothing can have begun before it.
 _OPENERS = frozenset("[(\"'|={>\t")
 
+# Digits of a Unix time that need no closer look, and into how many parts they cut a second.
+_DIVISORS = {10: 1, 13: 1000}
+
 Time: TypeAlias = float | Stamp | None
 """
 When something happened, as cheaply as it can be said: a float where there is one reading only.
 
 Making a ``Stamp`` of it would take as long as finding it.
 """
+
+
+Reading: TypeAlias = "Callable[[str, float], Time]"
 
 
 def _as_stamp(time: Time) -> Stamp | None:
@@ -80,6 +92,11 @@ class TimestampReader:
     Reads the timestamps of one source.
 
     Every answer depends on the arguments alone; what was read before only makes it faster.
+
+    Attributes:
+        find_time: Does what ``find`` does, for those who call it once for every line.  It becomes
+            another function, a faster one, once the shape of the lines is known: do not keep it.
+        read_time: Likewise for ``read``.
     """
 
     def __init__(self, *, timezone: tzinfo, format: str | None = None) -> None:  # noqa: A002
@@ -96,6 +113,10 @@ class TimestampReader:
         self._lanes: list[_Lane] = []
         self._whole_lanes: list[_Lane] = []
         self._begins_with_number = False
+        self.find_time: Reading = self._find
+        self.read_time: Reading = self._read
+        if self._layout is not None:
+            self.find_time, self.read_time = self._layout.find, self._layout.read
 
     def find(self, text: str, reference: float) -> Stamp | None:
         """
@@ -126,19 +147,17 @@ class TimestampReader:
         """
         return _as_stamp(self.read_time(text, reference))
 
-    def find_time(self, text: str, reference: float) -> Time:
-        """Do what ``find`` does, for those who call it once for every line."""
+    def _find(self, text: str, reference: float) -> Time:
+        """Find a time by all means."""
         if self._begins_with_number:
             match = _NUMBER_FIRST.match(text)
-            time = match and number(match[1])
-            if time:
-                return time
+            seconds = match and number(match[1])
+            if seconds:
+                return seconds
         for lane in self._lanes:
             time = lane.find(text, reference)
             if time is not None:
                 return time
-        if self._layout is not None:
-            return self._layout.find(text, reference)
         try:
             for found in candidates(text):
                 stamp = found.stamp(self._instants, reference)
@@ -150,14 +169,20 @@ class TimestampReader:
             pass  # A later date in the line is not the line's own.
         return None
 
-    def read_time(self, text: str, reference: float) -> Time:
-        """Do what ``read`` does, for those who call it once for every line."""
+    def _read(self, text: str, reference: float) -> Time:
+        """Read a time by all means."""
+        if (
+            len(text) in _DIVISORS
+            and text[0] in "123456789"
+            and text.isdecimal()
+            and text.isascii()
+        ):
+            seconds = int(text) / _DIVISORS[len(text)]
+            return seconds if seconds < LAST_MOMENT else None
         for lane in self._whole_lanes:
             time = lane.read(text, reference)
             if time is not None:
                 return time
-        if self._layout is not None:
-            return self._layout.read(text, reference)
         value, time = text, number(text)
         if time is None:
             value = bare(text)
@@ -187,9 +212,13 @@ class TimestampReader:
             if lane.shape == shape:
                 break
         else:
-            lane = _Lane(shape)
+            lane = _Lane(shape, self._find, self._read)
             lanes.insert(0, lane)
             del lanes[_LANES:]
+            if lanes is self._lanes:
+                self.find_time = lane.find_first
+            else:
+                self.read_time = lane.read_first
         lane.learn(found, hour)
 
 
@@ -203,12 +232,14 @@ class _Shape(NamedTuple):
         opener: They begin behind the first of these characters in the line; may be empty.
         offsets: From where they begin to the minutes, to behind the seconds, and to behind the
             fraction of a second.
+        after: Characters behind the time that tell where the timestamp ends, if these can.
     """
 
     form: Form
     prefix: str
     opener: str
     offsets: tuple[int, int, int]
+    after: int
 
     @property
     def fraction(self) -> int:
@@ -227,10 +258,12 @@ def _shape_of(found: Found) -> _Shape | None:
     if not _CLOCK.fullmatch(match.string, minute, end) or fraction > _LONGEST_FRACTION:
         return None
     offsets = (minute - start, end - start, end - start + fraction)
+    zone = match.string[end + fraction : match.end()]
+    after = len(zone) + 1 if form.ends_with_zone and _OFFSET.fullmatch(zone) else _PAIR
     prefix, opener = match.string[:start], match.string[start - 1 : start]
     if opener in _OPENERS and not form.is_first and _opening(opener).fullmatch(prefix):
-        return _Shape(form, "", opener, offsets)
-    return _Shape(form, prefix, "", offsets) if found.is_first_candidate else None
+        return _Shape(form, "", opener, offsets, after)
+    return _Shape(form, prefix, "", offsets, after) if found.is_first_candidate else None
 
 
 def _opening(opener: str) -> re.Pattern[str]:
@@ -253,11 +286,22 @@ class _Lane:
         shape: What they share.
         find: As ``TimestampReader.find_time``; None where the lane does not know.
         read: As ``TimestampReader.read_time``, likewise.
+        find_first: As ``find``, but asking the reader where the lane does not know.
+        read_first: As ``read``, likewise.
     """
 
-    __slots__ = ("_hours", "_pairs", "_tails", "find", "read", "shape")
+    __slots__ = (
+        "_hours",
+        "_pairs",
+        "_tails",
+        "find",
+        "find_first",
+        "read",
+        "read_first",
+        "shape",
+    )
 
-    def __init__(self, shape: _Shape) -> None:
+    def __init__(self, shape: _Shape, find: Reading, read: Reading) -> None:
         self.shape = shape
         # Hours by what follows the time of day (zone, year, half of the day), then by what stands
         # before the minutes.  What follows is found by two characters where these decide, else by
@@ -265,9 +309,12 @@ class _Lane:
         self._hours: dict[str, dict[str, Hour]] = {}
         self._pairs: dict[str, dict[str, Hour]] = {}
         self._tails: dict[str, dict[str, Hour]] = {}
-        self.find = _finder(shape, shape.form.reach, self._pairs, self._tails)
+        reach = shape.form.reach
+        self.find = _finder(shape, reach, self._pairs, self._tails, _nothing)
+        self.find_first = _finder(shape, reach, self._pairs, self._tails, find)
         # In a value that is nothing but a timestamp, all that follows the time belongs to it.
-        self.read = _finder(shape, _WHOLE_VALUE, {}, self._hours)
+        self.read = _finder(shape, _WHOLE_VALUE, {}, self._hours, _nothing)
+        self.read_first = _finder(shape, _WHOLE_VALUE, {}, self._hours, read)
 
     def learn(self, found: Found, hour: Hour) -> None:
         """Remember an hour, and what followed the timestamp that told it."""
@@ -279,19 +326,23 @@ class _Lane:
             if len(remembered) > _REMEMBERED:
                 remembered.clear()
         hours[text[start : match.start("M")]] = hour
-        pair = text[end : end + _PAIR]
-        if _decides(pair, shape.form):
-            self._pairs[pair] = hours
+        told = text[end : end + shape.after]
+        if _decides(told, shape):
+            self._pairs[told] = hours
         else:
             self._tails[text[end : end + shape.form.reach]] = hours
 
 
-def _decides(pair: str, form: Form) -> bool:
-    """Tell whether two characters after a time of day tell where the timestamp ends."""
-    first, second = pair[:1], pair[1:]
+def _decides(told: str, shape: _Shape) -> bool:
+    """Tell whether the characters after a time of day tell where the timestamp ends."""
+    if shape.after > _PAIR:
+        # A whole offset, and what cannot go on with it.
+        following = told[shape.after - 1 :]
+        return following != "" and following not in _GOES_ON
+    first, second = told[:1], told[1:]
     if first == " ":
-        return second != "" and second not in form.after_blank
-    if form.is_iso and first == "Z":
+        return second != "" and second not in shape.form.after_blank
+    if shape.form.is_iso and first == "Z":
         return second != "" and second not in _WORD
     return first not in _CONTINUES
 
@@ -305,83 +356,107 @@ def _remember_clock(clock: str, clocks: dict[str, float]) -> float | None:
     return seconds
 
 
+def _nothing(_text: str, _reference: float) -> None:
+    """Stand for a reader where the next lane is to be asked."""
+
+
 def _finder(  # noqa: C901, PLR0915 - one straight line of slices and look-ups
     shape: _Shape,
     reach: int,
     pairs: dict[str, dict[str, Hour]],
     tails: dict[str, dict[str, Hour]],
-) -> Callable[[str, float], float | None]:
+    otherwise: Reading,
+) -> Reading:
     """
     Make the function that runs once for every hit.
 
     It is a closure, and calls nothing, because attributes and calls would double what it costs.
-    What it has worked out once it knows by heart: minutes by their text, seconds by theirs and, so
-    that one look-up serves both, by what follows them.
+    What it has worked out once it knows by heart: minutes by all that stands before their seconds,
+    and seconds by their text and, so that one look-up serves both, by what follows them.
 
     Args:
         shape: What timestamps look like.
         reach: Characters after the time by which ``tails`` is looked up.
-        pairs: Hours by the two characters that follow the time.
+        pairs: Hours by the ``shape.after`` characters that follow the time.
         tails: Hours by the ``reach`` characters that do.
+        otherwise: Who is asked about what is not known.
     """
-    prefix, fraction = shape.prefix, shape.fraction
+    prefix, opener, fraction = shape.prefix, shape.opener, shape.fraction
     to_minute, to_second, to_end = shape.offsets
-    to_digits = to_second - 2
-    opening = _opening(shape.opener) if shape.opener else None
-    after = reach if reach == _WHOLE_VALUE else _PAIR
+    opening = _opening(opener) if opener else None
+    after = reach if reach == _WHOLE_VALUE else shape.after
     clocks: dict[str, float] = {}
     # By heart: for each text that may follow, minutes by all that stands before their seconds.
     minutes_by_tail: dict[str, dict[str, Hour]] = {}
     seconds_by_text: dict[str, tuple[float, dict[str, Hour]]] = {}
     exact_seconds: dict[str, float] = {}
+    parts: dict[str, float] = {}
+    # What has stood before an opener, and holds no timestamp.
+    beginnings: set[str] = set()
     fixed_start = len(prefix)
+    fixed_digit, fixed_end = fixed_start + to_second - 2, fixed_start + to_end
 
-    def find(text: str, reference: float) -> float | None:  # noqa: C901 - likewise
-        start = fixed_start
+    def find(text: str, reference: float) -> Time:  # noqa: C901 - likewise
+        # Without an opener, the prefix is looked up together with the minute.
+        begin, digit, end = 0, fixed_digit, fixed_end
         if opening is not None:
-            opened = opening.match(text)
-            if opened is None:
-                return None
-            start = opened.end()
-            if start > SEARCHED:
-                return None
-        elif start and not text.startswith(prefix):
-            return None
-        digit = start + to_digits
-        end = start + to_end
+            begin = text.find(opener, 0, SEARCHED) + 1
+            if text[:begin] not in beginnings and not is_beginning(text[:begin]):
+                return otherwise(text, reference)
+            digit += begin
+            end += begin
         if fraction:
             known = minutes_by_tail.get(text[end : end + after])
             if known is not None:
-                minute = known.get(text[start:digit])
+                minute = known.get(text[begin:digit])
                 seconds = exact_seconds.get(text[digit : digit + 3])
-                digits = text[digit + 3 : end]
-                if (
-                    minute is not None
-                    and seconds is not None
-                    and digits.isdecimal()
-                    and digits.isascii()
-                ):
-                    beginning, earliest, latest = minute
-                    if earliest <= reference < latest:
-                        part: float = int(digits) / _SCALES[len(digits)]
-                        return beginning + seconds + part
+                if minute is not None and seconds is not None:
+                    digits = text[digit + 3 : end]
+                    part = parts.get(digits) or part_of(digits)
+                    if part is not None:
+                        beginning, earliest, latest = minute
+                        if earliest <= reference < latest:
+                            return beginning + seconds + part
         else:
             entry = seconds_by_text.get(text[digit : end + after])
             if entry is not None:
                 seconds, known = entry
-                minute = known.get(text[start:digit])
+                minute = known.get(text[begin:digit])
                 if minute is not None:
                     beginning, earliest, latest = minute
                     if earliest <= reference < latest:
                         return beginning + seconds
-        return work_out(text, reference, start)
+        time = work_out(text, reference, begin)
+        return otherwise(text, reference) if time is None else time
 
-    def work_out(text: str, reference: float, start: int) -> float | None:
+    def is_beginning(text: str) -> bool:
+        if opening is None or not opening.fullmatch(text):
+            return False
+        if len(beginnings) >= _REMEMBERED:
+            beginnings.clear()
+        beginnings.add(text)
+        return True
+
+    def part_of(digits: str) -> float | None:
+        """Read the digits of a fraction, of which there may be fewer where the text ends early."""
+        if not digits.isdecimal() or not digits.isascii():
+            return None
+        part: float = int(digits) / _SCALES[len(digits)]
+        if len(digits) <= _FEW_DIGITS:
+            parts[digits] = part
+        return part
+
+    def work_out(  # noqa: PLR0911 - one for each thing that may be unknown
+        text: str, reference: float, begin: int
+    ) -> float | None:
         """Find what is not known by heart yet, and learn it."""
+        start = begin + fixed_start
+        if not text.startswith(prefix):
+            return None
         end = start + to_end
         minute, second = start + to_minute, start + to_second
         # Entries are never empty.
-        hours = pairs.get(text[end : end + _PAIR])
+        hours = pairs.get(text[end : end + shape.after])
         is_told = hours is not None or reach == _WHOLE_VALUE
         hours = hours or tails.get(text[end : end + reach])
         if hours is None:
@@ -396,22 +471,18 @@ def _finder(  # noqa: C901, PLR0915 - one straight line of slices and look-ups
         beginning, earliest, latest = hour
         if not earliest <= reference < latest:
             return None
-        part = 0.0
+        part: float | None = 0.0
         if fraction:
-            digits = text[second + 1 : end]
-            if text[second : second + 1] not in ".," or not (
-                digits.isdecimal() and digits.isascii()
-            ):
-                return None
-            # Where the text ends early there are fewer digits than usual.
-            part = int(digits) / _SCALES[len(digits)]
+            part = part_of(text[second + 1 : end]) if text[second : second + 1] in ".," else None
+        if part is None:
+            return None
         if is_told:
-            learn(text, start, hour, seconds)
+            learn(text, begin, hour, seconds)
         return beginning + seconds + part
 
-    def learn(text: str, start: int, hour: Hour, seconds: float) -> None:
+    def learn(text: str, begin: int, hour: Hour, seconds: float) -> None:
         """Remember the minute and the second of what was worked out."""
-        digit, end = start + to_digits, start + to_end
+        digit, end = begin + fixed_digit, begin + fixed_end
         for remembered in (minutes_by_tail, seconds_by_text):
             if len(remembered) > _REMEMBERED:
                 remembered.clear()
@@ -419,7 +490,7 @@ def _finder(  # noqa: C901, PLR0915 - one straight line of slices and look-ups
         if len(minutes) > _REMEMBERED:
             minutes.clear()
         beginning, earliest, latest = hour
-        minutes[text[start:digit]] = (beginning + seconds // 60 * 60, earliest, latest)
+        minutes[text[begin:digit]] = (beginning + seconds // 60 * 60, earliest, latest)
         if fraction:
             exact_seconds[text[digit : digit + 3]] = seconds % 60
         else:
