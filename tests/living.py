@@ -18,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -214,6 +214,7 @@ directory = "{self.state}"
             wait: Until it says that it is ready.
             program: What Python is to run.
         """
+        self._forget_notifications()
         self._process = subprocess.Popen(
             [sys.executable, *program, "run", "--config", str(self.config)],
             # The code that the test itself uses, wherever that lies and whatever is installed.
@@ -224,6 +225,13 @@ directory = "{self.state}"
         )
         if wait:
             self.notified("READY=1")
+
+    def _forget_notifications(self) -> None:
+        """Make room: what an earlier daemon has said is over, and a full queue takes no more."""
+        self._socket.setblocking(False)
+        with suppress(BlockingIOError):
+            while True:
+                self._socket.recv(4096)
 
     def notified(self, message: str, within: float = WITHIN) -> None:
         """Wait until the daemon has told systemd something."""
