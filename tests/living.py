@@ -228,7 +228,7 @@ directory = "{self.state}"
 
     def _forget_notifications(self) -> None:
         """Make room: what an earlier daemon has said is over, and a full queue takes no more."""
-        self._socket.setblocking(False)
+        self._socket.settimeout(0)
         with suppress(BlockingIOError):
             while True:
                 self._socket.recv(4096)

@@ -604,7 +604,10 @@ CASES: Final = (
     Case(
         "G11",
         "glob removed, later re-added",
-        ("tests/tail/test_lines.py::test_g11_glob_removed_and_added_again",),
+        (
+            "tests/tail/test_lines.py::test_g11_glob_removed_and_added_again",
+            "tests/torture/test_neighbours.py::test_g11_a_position_not_committed_yet_outlives_its_glob",
+        ),
     ),
     Case(
         "M1",

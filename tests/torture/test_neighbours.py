@@ -11,10 +11,12 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from living import alertd, append, mailbox, text_of
 from notices import notice
+from tail.reading import Reading
 
 from alertd.core.events import Batch, Match
 from alertd.core.framing import Framing
@@ -24,7 +26,7 @@ from alertd.core.pipeline import Pipeline
 from alertd.core.render import render_alert
 from alertd.core.rules import Pattern, Rule, Source
 from alertd.delivery import Delivery
-from alertd.smtp import Outcome
+from alertd.smtp import DeliveryError, Outcome
 from alertd.state import Change, State
 from alertd.tail import Tailer
 from alertd.tail.content import open_content
@@ -57,16 +59,19 @@ def rule(**changes: Any) -> Rule:
 
 
 class Recorder:
-    """A server that takes everything and keeps it."""
+    """A server that takes everything and keeps it, unless it is away."""
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
+        self.is_away = False
 
     async def send(
         self, sender: str, recipients: Sequence[str], payload: bytes
     ) -> dict[str, Outcome]:
         """Take a mail."""
         assert sender
+        if self.is_away:
+            raise DeliveryError("connect", "Connection refused")
         self.sent.append(payload)
         return {recipient: Outcome("sent", "250") for recipient in recipients}
 
@@ -164,8 +169,9 @@ def test_f2_a_flood_of_keys_takes_no_more_than_the_worst_case() -> None:
     assert grown < 1_000_000
 
 
-def test_g8_a_mail_of_a_rule_that_is_gone_is_still_sent(tmp_path: Path) -> None:
-    """It was raised while the rule was there; a reload takes back only addresses."""
+@pytest.mark.parametrize("is_frozen", [False, True])
+def test_g8_a_mail_of_a_rule_that_is_gone_is_still_sent(tmp_path: Path, *, is_frozen: bool) -> None:
+    """It was raised while the rule was there, tried or not; a reload takes back only addresses."""
 
     async def run() -> list[bytes]:
         state = await State.open(tmp_path / "state")
@@ -174,14 +180,42 @@ def test_g8_a_mail_of_a_rule_that_is_gone_is_still_sent(tmp_path: Path) -> None:
         email = SimpleNamespace(sender="a@example.com", join_older_than=0.0, max_per_hour=0)
         delivery = Delivery(state.outbox, recorder, email, host="web1", timezone=UTC)
         await state.commit(Change(notices=[notice(1, rule="gone")]))
+        if is_frozen:
+            recorder.is_away = True
+            await delivery.step()
+            recorder.is_away = False
+        frozen = await state.outbox.payload("<id-1@web1>")
+        delivery.reconfigure(email, recorder)
         await delivery.retain_recipients({"other": ["ops@example.com"]})
         while not await delivery.step():
             pass
         await state.close()
+        assert is_frozen == (frozen is not None)
         return recorder.sent
 
     [payload] = asyncio.run(run())
     assert b"id-1" in payload
+
+
+def test_g11_a_position_not_committed_yet_outlives_its_glob(tmp_path: Path) -> None:
+    """What is taken from the tailer after a reload tells it, whatever was taken before."""
+    log = tmp_path / "a.log"
+    append(log, "one", "two")
+    reading = Reading(source(paths=(str(log),), start_at="beginning"), source(name="other"))
+
+    async def run() -> list[bytes]:
+        await reading.tailer.scan()
+        await reading.read_all()
+        reading.tailer.reconfigure(reading.sources[1:])
+        reading.commit()
+        again = reading.restart()
+        append(log, "three")
+        await again.settle()
+        await reading.tailer.close()
+        await again.tailer.close()
+        return again.lines
+
+    assert [b"one", b"two", b"three"] == asyncio.run(run())
 
 
 def test_s12_a_loop_of_symlinks_ends(tmp_path: Path) -> None:
