@@ -44,6 +44,8 @@ REST_OF_LINE = r"[^\n]*$"
 MOST_COPIES = 8
 MOST_CHOICES = 64
 LONGEST_TAIL = 32
+# A text that is once in so many bytes of a sample is good enough.
+RARE = 16384
 # Texts that a person is told.
 MOST_SHOWN = 4
 # Among texts with so many characters, others matter more than their length.
@@ -130,13 +132,15 @@ def _parsed(regex: str) -> tuple[list[Node], int]:
     return list(tree), tree.state.flags
 
 
-def superset(regex: str, encoding: Encoding) -> Superset | None:
+def superset(regex: str, encoding: Encoding, sample: bytes = b"") -> Superset | None:
     """
     Write expressions for all lines that a regex can match.
 
     Args:
         regex: In Python's dialect, valid.
         encoding: Of the lines.
+        sample: Some of the lines.  Where there are several texts to look for, it is the one that
+            the fewest of these have; without any, a long one.
 
     Returns:
         None if every line is a candidate.
@@ -144,7 +148,7 @@ def superset(regex: str, encoding: Encoding) -> Superset | None:
     if not encoding.is_transparent:
         return None
     nodes, flags = _parsed(regex)
-    writer = _Writer(encoding)
+    writer = _Writer(encoding, sample)
     try:
         choice = writer.choice(nodes, flags)
     except _Never:
@@ -310,8 +314,9 @@ _GAP = _Item("")
 class _Writer:
     """Writes one pattern."""
 
-    def __init__(self, encoding: Encoding) -> None:
+    def __init__(self, encoding: Encoding, sample: bytes) -> None:
         self._encoding = encoding
+        self._sample = sample
         self.is_folding = False
 
     def choice(self, nodes: Iterable[Node], flags: int) -> _Choice | None:
@@ -326,7 +331,22 @@ class _Writer:
                 found.append(
                     _Choice((0, 0), (item.expression,), ("",), is_text=False, is_caseless=False)
                 )
-        return max(found, key=lambda one: one.rank, default=None)
+        found.sort(key=lambda one: one.rank, reverse=True)
+        if len(found) < 2 or self._is_rare(found[0]):  # noqa: PLR2004 - nothing to choose from
+            return next(iter(found), None)
+        return min(found, key=self._seen)
+
+    def _is_rare(self, choice: _Choice) -> bool:
+        """Tell cheaply, for most regexes, that there is no need to look for anything better."""
+        if choice.is_caseless or not all(choice.texts):
+            return not self._sample
+        texts = (text.encode(self._encoding.name, "replace") for text in choice.texts)
+        return sum(map(self._sample.count, texts)) <= len(self._sample) // RARE
+
+    def _seen(self, choice: _Choice) -> int:
+        """Count the lines of the sample that would be candidates."""
+        anywhere = f"(?:{'|'.join(choice.expressions)}){REST_OF_LINE}".encode("ascii")
+        return len(re.compile(anywhere, re.MULTILINE).findall(self._sample))
 
     def _items(self, nodes: Iterable[Node], flags: int) -> Iterator[_Item]:
         for operation, argument in nodes:

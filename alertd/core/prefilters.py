@@ -106,14 +106,14 @@ class Prefilters:
 
     def _alternative(self, alternative: Alternative) -> Superset | None:
         if isinstance(alternative, Pattern):
-            return superset(alternative.regex, self._encoding)
+            return superset(alternative.regex, self._encoding, self._sample)
         if not self._encoding.is_transparent:
             return None
         supersets = []
         filters = []
         for condition in alternative.conditions:
             if condition.field == WHOLE_LINE and condition.operator == "regex":
-                found = superset(str(condition.operand), self._encoding)
+                found = superset(str(condition.operand), self._encoding, self._sample)
                 if found is not None:
                     supersets.append(found)
             elif (one := self._condition(condition)) is not None:

@@ -133,6 +133,27 @@ def test_of_two_texts_the_one_that_fewer_lines_have_is_looked_for() -> None:
     assert ("the text 'payments'", "the text 'fatal'") == (blind.summary, seeing.summary)
 
 
+@pytest.mark.parametrize(
+    ("regex", "way"),
+    [
+        (r"of user .* failed$", "the text ' failed'"),
+        (r"(?i)OF USER .* Failed$", "the text ' Failed' in any case"),
+        (r"^(?:GET of|served) .* failed", "the text ' failed'"),
+        (r"of user \d+ (?:.*refused|.* failed)", "the text 'refused' or ' failed'"),
+        (r"[ab]\d* of user", "the text ' of user'"),
+    ],
+)
+def test_of_the_texts_of_a_regex_the_rarest_is_looked_for(regex: str, way: str) -> None:
+    """However long another is that most lines have."""
+    sample = b"request of user 7 was served\n" * 9 + b"request of user 8 has failed\n"
+    source = Source("log", ("*.log",), UTC)
+
+    superset = Prefilters(source, sample).selector((Pattern(regex),))
+
+    assert superset is not None
+    assert way == superset.summary
+
+
 def test_a_strategy_says_which_share_of_a_sample_is_tested_exactly() -> None:
     """Whether or not the rule matches those lines."""
     matcher = Matcher(
