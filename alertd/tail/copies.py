@@ -7,7 +7,7 @@ A copy becomes a file of its own once its original has been read that far, or is
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -15,22 +15,30 @@ from alertd.tail.away import away
 from alertd.tail.content import begins_like, holds, witness
 from alertd.tail.look import UndecidedError
 from alertd.tail.rotation import origins
-from alertd.tail.siblings import join, witness_of
+from alertd.tail.siblings import join
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from alertd.tail.content import Content
     from alertd.tail.descriptors import Descriptors
     from alertd.tail.followed import FollowedFile
     from alertd.tail.look import Fresh, Look
     from alertd.tail.roster import Roster
 
+_QUIET: Final = 2.0
+"""Seconds for which a copy must not have grown before it is a file of its own."""
+
 
 class Copies:
     """Tells copies from originals."""
 
-    def __init__(self, roster: Roster, descriptors: Descriptors) -> None:
+    def __init__(
+        self, roster: Roster, descriptors: Descriptors, monotonic: Callable[[], float]
+    ) -> None:
         self._roster = roster
         self._descriptors = descriptors
+        self._monotonic = monotonic
 
     @staticmethod
     def may_be_of(source: str, path: str, look: Look) -> list[FollowedFile]:
@@ -64,7 +72,7 @@ class Copies:
                 raise UndecidedError([(source, file.home)])
         return None
 
-    async def settle(self) -> None:
+    async def settle(self, look: Look) -> None:
         """Let copies become files of their own once their originals have been read that far."""
         for file in [file for file in self._roster if file.copy_of is not None]:
             original = file.copy_of
@@ -72,16 +80,27 @@ class Copies:
             if content is None or original is None:
                 continue
             size = content.status().st_size
+            if size != file.size:
+                file.size, file.changed_at = size, self._monotonic()
             theirs = None if original.is_closed else original.content
-            if theirs is not None and await away(begins_like, content, theirs, size):
-                if original.offset < size:
-                    continue
-                offset = size
+            is_alike = theirs is not None and await away(begins_like, content, theirs, size)
+            seen = original.witnesses[0]
+            if is_alike:
+                offset = min(size, seen.offset)
             else:
-                seen = witness_of(original)
-                offset = seen.offset if await away(holds, content, *seen) else 0
+                # From here on it is no copy any more; what they had in common has been read.
+                is_held = await away(holds, content, *seen)
+                offset = max(file.offset, seen.offset if is_held else 0)
+            if file.copy_of is not original:
+                continue
+            if offset != file.offset:
+                file.place(offset, *await away(witness, content, offset))
+            is_quiet = self._monotonic() - file.changed_at >= _QUIET
+            if is_alike and not (offset == size and is_quiet):
+                # It may be a copy that is still being made: what it gets is no news.
+                look.want_again(_QUIET)
+                continue
             file.copy_of = None
-            file.place(offset, *await away(witness, content, offset))
             file.framing = msgspec.structs.replace(original.framing, open_record=b"")
             self._roster.touch(file)
             self._roster.behind[file] = None

@@ -71,8 +71,10 @@ class Placement:
         self._clock = clock
         self._monotonic = monotonic
         self._view = View()
+        self._waited_for_names: dict[str, int] = {}
+        """Looks in a row, by source, that were left to the next one for that reason."""
         self._enrolment = enrolment = Enrolment(roster, descriptors, monotonic)
-        self._copies = Copies(roster, descriptors)
+        self._copies = Copies(roster, descriptors, monotonic)
         self._truncation = Truncation(roster, descriptors, enrolment, troubles, monotonic)
         self._resumption = Resumption(roster, enrolment, self._truncation, troubles, monotonic)
         self._unseen = Unseen(
@@ -102,7 +104,7 @@ class Placement:
                 await self._settle_source(source, look)
             except UndecidedError as error:
                 undecided |= error.homes
-        await self._copies.settle()
+        await self._copies.settle(look)
         self._roster.undecided = undecided
         for file in self._roster:
             file.is_unplaced = False
@@ -141,7 +143,9 @@ class Placement:
             for file in self._roster.of(source.name).values()
             if 0 < file.unnamed <= _UNNAMED_LOOKS and not file.is_deleted
         }
-        if between_names:
+        waited = self._waited_for_names.pop(source.name, 0)
+        if between_names and waited < _UNNAMED_LOOKS:
+            self._waited_for_names[source.name] = waited + 1
             raise UndecidedError(between_names)
         fresh = await self._newcomers.open_unknown(source, look)
         try:

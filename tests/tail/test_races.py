@@ -327,3 +327,46 @@ def test_a_file_that_grows_while_it_is_compared_has_not_been_cut(
         return reading.lines, [problem.kind for problem in reading.tailer.take_problems()]
 
     assert (expected(1, 20), []) == asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("glob", ["a.log", "*.log*"])
+def test_r9_copy_that_is_being_made(tmp_path: Path, log: Path, glob: str) -> None:
+    """R9: what it gets while it grows is nothing new, though its original was read that far."""
+
+    async def scenario() -> list[bytes]:
+        data = numbered(1, 1000)
+        append(log, data)
+        reading = Reading(source(tmp_path / glob))
+        await reading.settle()
+        copy = log.with_name("a.log.1")
+        for start in range(0, len(data), 4096):
+            append(copy, data[start : start + 4096])
+            await reading.tailer.scan()
+            await reading.read_all()
+        os.truncate(log, 0)
+        append(log, numbered(1001, 1010))
+        await reading.settle()
+        await reading.idle()
+        return reading.lines
+
+    assert expected(1, 1010) == asyncio.run(scenario())
+
+
+def test_a_copy_goes_its_own_way(log: Path) -> None:
+    """What is written to it later is news; what it had in common with its original is not."""
+
+    async def scenario() -> list[bytes]:
+        append(log, numbered(1, 100))
+        reading = Reading(source(log.with_name("*.log*")))
+        await reading.settle()
+        copy = log.with_name("a.log.copy")
+        shutil.copyfile(log, copy)
+        await reading.settle()
+        append(copy, numbered(101, 110))
+        await reading.settle()
+        await reading.idle()
+        append(copy, numbered(111, 120))
+        await reading.settle()
+        return reading.lines
+
+    assert expected(1, 120) == asyncio.run(scenario())
