@@ -3,7 +3,7 @@ Rotate a busy log under a reader: what is lost, what comes twice, what piles up.
 
     python tests/torture/rotate.py                       renamed 10 times a second, 50,000 lines/s
     python tests/torture/rotate.py --how copytruncate    by logrotate, 3 a second, 20,000 lines/s
-    python tests/torture/rotate.py --per-second 50 --lines 5000 --seconds 200    10,000 rotations
+    python tests/torture/rotate.py --lines 5000 --seconds 1000    10,000 rotations
 
 The writer is a process of its own and makes one ``write`` a line, as loggers do.  What it has
 written is compared, line by line, with what the reader was handed, and with what lies in the files
