@@ -154,6 +154,37 @@ def test_of_the_texts_of_a_regex_the_rarest_is_looked_for(regex: str, way: str) 
     assert way == superset.summary
 
 
+def test_a_condition_in_an_encoding_whose_bytes_are_not_its_text_is_looked_for_nowhere() -> None:
+    """As for a regex, every line is a candidate."""
+    source = Source("log", ("*.log",), UTC, format="json", encoding="shift_jis")
+
+    assert Prefilters(source).selector((Conjunction((Condition("a", "equals", "x"),)),)) is None
+
+
+def test_a_regex_without_any_text_finds_its_field_nowhere() -> None:
+    """Only the field itself can tell."""
+    source = Source("log", ("*.json",), UTC, format="json")
+    digits = Condition("a", "regex", r"\d+")
+
+    assert Prefilters(source).selector((Conjunction((digits,)),)) is None
+
+
+def test_a_caseless_regex_on_a_json_field_is_looked_for_behind_any_escape() -> None:
+    r"""``\u212a`` is a k to it; of a sample, a filter that two rules share is counted once."""
+    source = Source("log", ("*.json",), UTC, format="json")
+    both = Conjunction(
+        (Condition("a", "regex", "(?i)kiss"), Condition("b", "equals", "fatal")),
+    )
+    prefilters = Prefilters(source, b'{"a":"Kiss"}\n{"b":"fatal"}\n{"b":"fatal"}\n')
+
+    found = [prefilters.selector((both,)) for _ in range(2)]
+
+    assert found[0] == found[1]
+    assert found[0] is not None
+    assert "the text 'kiss'" == found[0].summary
+    assert rb"(?:\\u)[^\n]*$" in found[0].expressions
+
+
 def test_a_strategy_says_which_share_of_a_sample_is_tested_exactly() -> None:
     """Whether or not the rule matches those lines."""
     matcher = Matcher(
