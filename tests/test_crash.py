@@ -38,9 +38,10 @@ def test_c2_a_kill_at_each_point_loses_nothing(tmp_path: Path, logs: Path, point
         writer.start()
         daemon.start(wait=False, program=(CRASHING, point, "3"))
         code = daemon.wait()
+        writer.limit = writer.written + 20
         daemon.start()
         writer.end()
-        daemon.wait_until_read(*(path for path in [log] if path.exists()))
+        daemon.wait_until_read(*(path for path in [log] if path.exists()), within=120.0)
         told = Told(server.copies)
 
     assert -signal.SIGKILL == code
