@@ -313,7 +313,19 @@ WRONG = [
         'severity: "fatal" is none of "info", "warning", "critical"',
         "choose one of them",
     ),
-    (RULE, 'kind = "rate"', 'kind: "rate" is none of "threshold"', "choose one of them"),
+    (
+        RULE,
+        'kind = "rate"',
+        'kind: "rate" is none of "threshold", "match", "distinct", "new_value", "change"',
+        "choose one of them",
+    ),
+    (RULE, 'kind = "distinct"', "distinct: is missing", 'write distinct = "user"'),
+    (
+        RULE,
+        'learn = "1d"',
+        'learn: means nothing for kind = "threshold"',
+        'remove it, or write kind = "new_value"',
+    ),
     (
         RULE,
         "max_keys = 0",
@@ -662,6 +674,54 @@ WRONG = [
 ]
 
 
+def test_what_means_nothing_for_a_kind_is_refused_key_by_key() -> None:
+    """With the kinds for which it does."""
+    remedy = 'remove it, or write kind = "threshold" or "distinct"'
+
+    assert [
+        f'alertd.toml: rule "ssh": {key}: means nothing for kind = "match"; {remedy}'
+        for key in ("more_than", "within")
+    ] == errors_of(EMAIL, SOURCE, RULE + 'kind = "match"\n')
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ('kind = "match"', {"more_than": 0, "within": 0.0, "cooldown": 900.0}),
+        (
+            'kind = "distinct"\ndistinct = "user"\nmore_than = 5\nwithin = "1h"',
+            {"value": "user", "more_than": 5, "within": 3600.0, "cooldown": 3600.0},
+        ),
+        (
+            'kind = "new_value"\nvalue = "user"\nlearn = "1d"\nmax_values = 7',
+            {"value": "user", "learn": 86400.0, "max_values": 7, "cooldown": 0.0},
+        ),
+        ('kind = "new_value"\nvalue = "user"', {"learn": 0.0, "max_values": 1000}),
+        ('kind = "change"\nvalue = "user"', {"value": "user", "cooldown": 0.0}),
+    ],
+)
+def test_each_kind_has_keys_and_defaults_of_its_own(keys: str, expected: dict[str, object]) -> None:
+    """What rings once for each value keeps nothing back."""
+    rule = f"[rule.ssh]\nmatch = 'Failed (?P<user>.*)$'\n{keys}\n"
+
+    (made,) = load_text(EMAIL, SOURCE, rule).rules
+
+    assert expected == {name: getattr(made, name) for name in expected}
+
+
+def test_a_judged_field_that_no_line_has_is_refused() -> None:
+    """Like one in ``group_by``, under the name of the key that stands there."""
+    keys = {"distinct": 'more_than = 5\nwithin = "1h"\n', "change": ""}
+    for kind, others in keys.items():
+        key = "distinct" if kind == "distinct" else "value"
+        rule = f'[rule.ssh]\nmatch = \'Failed\'\nkind = "{kind}"\n{key} = "user"\n{others}'
+
+        assert [
+            f'alertd.toml: rule "ssh": {key}: no line can have a field "user"; there are only line '
+            "(a regex in match adds fields by (?P<name>…))"
+        ] == errors_of(EMAIL, SOURCE, rule)
+
+
 @pytest.mark.parametrize(("table", "keys", "what", "remedy"), WRONG)
 def test_a_mistake_is_refused_with_place_value_and_remedy(
     table: str, keys: str, what: str, remedy: str
@@ -732,10 +792,10 @@ def test_a_mistake_is_refused_with_place_value_and_remedy(
             EMAIL + SOURCE + RULE + "[rule.web.errors]\nmatch = 'x'",
             [
                 'alertd.toml: rule "web": match: is missing; write match = "ERROR"',
-                'alertd.toml: rule "web": more_than: is missing; write more_than = 10',
-                'alertd.toml: rule "web": within: is missing; write within = "10m"',
                 'alertd.toml: rule "web": unknown key "errors"; '
                 'a name with a dot stands in quotes: [rule."web.errors"]',
+                'alertd.toml: rule "web": more_than: is missing; write more_than = 10',
+                'alertd.toml: rule "web": within: is missing; write within = "10m"',
             ],
         ),
         (
@@ -1514,9 +1574,15 @@ def test_the_example_is_valid_as_it_is() -> None:
     """Whoever begins with it begins with something that works, and without warnings."""
     config = load(EXAMPLE, example_environment())
 
-    assert ("fatal-burst", "fatal-per-bundle", "ssh-bruteforce") == tuple(
-        rule.name for rule in config.rules
-    )
+    assert (
+        "fatal-burst",
+        "fatal-per-bundle",
+        "ssh-bruteforce",
+        "password-spraying",
+        "session-of-root",
+        "new-app",
+        "login-from-elsewhere",
+    ) == tuple(rule.name for rule in config.rules)
     assert () == config.warnings
 
 

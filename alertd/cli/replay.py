@@ -125,13 +125,13 @@ def _with_progress(replay: Replay) -> Iterator[Alert]:
 def _told(alert: Alert) -> str:
     from datetime import datetime  # noqa: PLC0415 - for people only
 
-    from alertd.core.sentences import duration  # noqa: PLC0415 - likewise
+    from alertd.core.detectors import DETECTORS  # noqa: PLC0415 - likewise
 
     when = datetime.fromtimestamp(alert.time).astimezone().isoformat(sep=" ")
     key = "".join(f"  {name}={visible(value)}" for name, value in alert.key)
     return (
         f"{when}  {alert.rule}{key}\n"
-        f"    {alert.count:,} events within {duration(alert.within)}, "
+        f"    {DETECTORS[alert.kind].measure(alert)} "
         f"{alert.since_last:,} since the alert before; at {visible(alert.path)}:{alert.offset}\n"
         f"    {visible(alert.line)}"
     )
@@ -160,7 +160,7 @@ def _summary(
         "lines were longer than max_line": counters.cut,
         "candidate lines were not in the source's format": counters.unparsable,
         **{
-            f"matches of rule {rule} lack a field that it groups by": lines_without
+            f"matches of rule {rule} lack a field that it needs": lines_without
             for rule, lines_without in counters.without_key.items()
         },
         **{

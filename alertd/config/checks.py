@@ -105,6 +105,11 @@ def check_rule(rule: Rule, sources: Sequence[Source]) -> Iterator[Finding]:
         ("match", _demanded(rule.match), known),
         ("unless", _demanded(rule.unless), with_groups),
         ("group_by", rule.group_by, with_groups),
+        (
+            "distinct" if rule.kind == "distinct" else "value",
+            rule.keyed_by[len(rule.group_by) :],
+            with_groups,
+        ),
     ):
         for field in dict.fromkeys(used):
             if field not in available:

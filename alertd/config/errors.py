@@ -11,8 +11,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from alertd.core.escape import visible
-from alertd.core.sentences import quoted
+from alertd.core.escape import quoted, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 from alertd.config import checks, machine, values
 from alertd.config.environment import PATH_VARIABLE, PREFIX, overrides, variable
 from alertd.config.errors import ConfigError, Report, show, suggestion
+from alertd.config.kinds import check_kind, rule_of
 from alertd.config.password import find_password
 from alertd.config.reading import read
 from alertd.config.schema import Document, EmailTable
 from alertd.config.settings import Config, Email, Log, State
 from alertd.config.tables import Reading
 from alertd.config.units import spell_size
-from alertd.core.rules import Rule, Source
+from alertd.core.rules import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,10 +31,10 @@ if TYPE_CHECKING:
     from alertd.config.errors import Finding
     from alertd.config.reading import File
     from alertd.config.schema import RuleTable, SourceTable
+    from alertd.core.rules import Rule
 
 DEFAULT_PATH = Path("/etc/alertd/alertd.toml")
 _DEFAULT_STATE = "/var/lib/alertd"
-_DEFAULT_COOLDOWN = 900.0
 _DEFAULT_PORTS = {"starttls": 587, "tls": 465, "none": 25}
 
 
@@ -187,14 +188,13 @@ class _Loading:
                     f"there is no source {show(source)}"
                     + (suggestion(source, sources) or f"; choose one of: {listed}"),
                 )
-        cooldown = max(_DEFAULT_COOLDOWN, table.within)
-        rule = Rule(
-            name=name,
-            sources=table.source or tuple(sources),
-            recipients=table.recipients or recipients,
-            cooldown=cooldown if table.cooldown is None else table.cooldown,
-            **table.values(without={"source", "recipients", "cooldown"}),
-        )
+        if not self._is_refused("rule", name, "kind"):
+            self._report.errors += (
+                finding
+                for finding in check_kind(name, table)
+                if not self._is_refused(*finding.place)
+            )
+        rule = rule_of(name, table, table.source or tuple(sources), table.recipients or recipients)
         if not (
             rule.recipients
             or self._is_refused("rule", name, "recipients")

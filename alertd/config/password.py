@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 from alertd.config import values
 from alertd.config.checks import is_loopback
 from alertd.config.errors import reason_of, show
-from alertd.core.escape import visible
-from alertd.core.sentences import quoted
+from alertd.core.escape import quoted, visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from alertd.config import units, values
 from alertd.config.conditions import selector
+from alertd.config.kinds import KEYS_OF
 from alertd.config.tables import Table, named, optional, required, section
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from alertd.config.settings import Level, LogFormat, Security
-    from alertd.core.rules import Format, Selector, Severity
+    from alertd.core.rules import Format, Kind, Selector, Severity
 
 MOST_EVENTS = 100_000
 
@@ -80,8 +81,8 @@ class RuleTable(Table):
     match: Selector = required(selector, "ERROR")
     unless: Selector = optional(selector, ())
     group_by: tuple[str, ...] = optional(_names, ())
-    kind: Literal["threshold"] = optional(values.choice("threshold"), "threshold")
-    more_than: int = required(
+    kind: Kind = optional(values.choice(*KEYS_OF), "threshold")
+    more_than: int | None = optional(
         values.whole(
             0,
             MOST_EVENTS,
@@ -89,9 +90,13 @@ class RuleTable(Table):
             remedy="every key keeps the times of that many events, so that the count is exact; "
             "choose a smaller number and a shorter `within`",
         ),
-        10,
+        None,
     )
-    within: float = required(units.positive_duration, "10m")
+    within: float | None = optional(units.positive_duration, None)
+    distinct: str | None = optional(values.text, None)
+    value: str | None = optional(values.text, None)
+    learn: float | None = optional(units.duration, None)
+    max_values: int | None = optional(values.whole(1, 10_000_000, example=1_000), None)
     cooldown: float | None = optional(units.duration, None)
     max_keys: int = optional(values.whole(1, 10_000_000, example=10_000), 10_000)
     recipients: tuple[str, ...] | None = optional(_addresses, None)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, cast
 from alertd.config.errors import Finding, RefusedError, closest, show
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
 Value = TypeVar("Value")
 AnyTable = TypeVar("AnyTable", bound="Table")
@@ -51,17 +51,25 @@ class Table:
     Attributes:
         keys: What it may hold, in the order in which people are told.
         given: The keys that stand there, with values that they may have.
+        misspelt: The keys that others there are likely to mean.
     """
 
     keys: ClassVar[Mapping[str, Key]]
     given: frozenset[str]
+    misspelt: frozenset[str]
 
     def __init_subclass__(cls) -> None:
         cls.keys = {name: key for name, key in vars(cls).items() if isinstance(key, Key)}
 
-    def __init__(self, values: Mapping[str, object], given: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        values: Mapping[str, object],
+        given: Iterable[str] = (),
+        misspelt: Iterable[str] = (),
+    ) -> None:
         vars(self).update(values)
         self.given = frozenset(given)
+        self.misspelt = frozenset(misspelt)
 
     def values(self, *, without: Collection[str]) -> dict[str, Any]:
         """Give the values by key, but for some."""
@@ -169,7 +177,7 @@ class Reading:
                     self.refused.add(there)
                     # A key that is misspelt is not missing as well.
                     if name not in meant.values():
-                        self.findings.append(Finding(there, _missing(name, key.example)))
+                        self.findings.append(Finding(there, missing(name, key.example)))
             except _Refused:
                 pass
             values[name] = key.default()
@@ -177,7 +185,7 @@ class Reading:
             self.refused.add((*place, name))
             text = _unknown((*place, name), meant[name], kind, given[name])
             self.findings.append(Finding(place, text))
-        return kind(values, accepted)
+        return kind(values, accepted, filter(None, meant.values()))
 
     def mapping(self, value: object, place: Place) -> Mapping[str, object]:
         """Insist on a table."""
@@ -195,7 +203,8 @@ class Reading:
         self.findings += (Finding((*place, *inner.place), inner.text) for inner in findings)
 
 
-def _missing(name: str, example: object) -> str:
+def missing(name: str, example: object) -> str:
+    """Say that a key is missing, and what to write."""
     if isinstance(example, dict):
         first, value = next(iter(example.items()))
         return f"is missing; add it, with {first} = {show(value)}"

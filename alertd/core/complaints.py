@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from alertd.core.detector import alert_id
+from alertd.core.detectors.detector import alert_id
 from alertd.core.events import Alert, Notice, Sample
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from alertd.core.detectors import DETECTORS
 from alertd.core.keyspace import COOLING_SHARE, Keyspace, Snapshot
 
 if TYPE_CHECKING:
@@ -29,12 +30,10 @@ EVIDENCE_BYTES = 32 * 1024 * 1024
 EVIDENCE_CHECK = 1000
 """Matches after which that is looked at: the more there are, the more is to be done at once."""
 
-# What a key costs at most, by sys.getsizeof on CPython 3.11: its detector and window with their
-# place in an ordered dictionary; a value of 256 characters outside the BMP; a time of its window
-# with its place in a deque; a cooldown that outlived its key.
+# What a key costs at most, by sys.getsizeof on CPython 3.11: its detector with its place in an
+# ordered dictionary; a value of 256 characters outside the BMP; a cooldown that outlived its key.
 KEY_BYTES = 750
 VALUE_BYTES = 76 + 4 * 256
-TIME_BYTES = 24 + 9
 COOLING_BYTES = 450
 
 
@@ -126,5 +125,5 @@ def worst_case_bytes(rule: Rule) -> int:
     """Compute the memory that a rule's keys take at most, without the lines kept for mails."""
     values = len(rule.group_by) * VALUE_BYTES
     keys = rule.max_keys if rule.group_by else 1
-    key = KEY_BYTES + values + (rule.more_than + 1) * TIME_BYTES
+    key = KEY_BYTES + values + DETECTORS[rule.kind].worst_case_bytes(rule)
     return keys * key + keys // COOLING_SHARE * (COOLING_BYTES + values)

@@ -54,3 +54,8 @@ def label(text: str, limit: int) -> str:
     ``=?`` is broken, so that nobody who decodes it finds a header in it.
     """
     return shortened(visible(shortened(text, limit)).replace("=?", r"=\x3f"), limit)
+
+
+def quoted(text: str) -> str:
+    """Put text in quotes on one line, whatever it holds, as TOML would write it."""
+    return '"' + visible(text.replace("\\", "\\\\").replace('"', '\\"')) + '"'

@@ -46,7 +46,7 @@ class Match(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     Attributes:
         rule: The rule's name.
-        key: Values of the rule's ``group_by`` fields, in their order; empty without ``group_by``.
+        key: Values of the fields that the rule is keyed by, in their order; empty without any.
         time: Unix seconds that count: the line's own, unless it came too late for them.
         path: The file in which the line stands.
         offset: Where the line begins in that file, in bytes.
@@ -106,6 +106,10 @@ class Alert(msgspec.Struct, frozen=True):
         last: The last lines, oldest first; the very last is the triggering one.
         histogram: Events per equal slice of the window, oldest first.
         event_time: What the triggering line itself said, where it came too late for that.
+        kind: The rule's kind, which says what ``count`` counts: events or different values.
+        field: The field whose values were judged; empty for kinds that judge none.
+        values: Those that it is about: the different ones, seen last ones last; the new one; or the
+            one before and the one that came.
     """
 
     id: str
@@ -125,6 +129,9 @@ class Alert(msgspec.Struct, frozen=True):
     last: tuple[Sample, ...]
     histogram: tuple[int, ...]
     event_time: float | None = None
+    kind: str = "threshold"
+    field: str = ""
+    values: tuple[str, ...] = ()
 
 
 class Notice(msgspec.Struct, frozen=True):

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from alertd.core.detector import DETECTORS, Detector, Frozen
+from alertd.core.detectors import DETECTORS, Detector, Frozen
 from alertd.core.evidence import LINE_CHARS, MOST_LINES
+from alertd.core.windows import HALF_TICK
 
 if TYPE_CHECKING:
     from alertd.core.events import Alert, Match
@@ -62,6 +63,7 @@ class Keyspace:
         "_cooling",
         "_detector_of",
         "_detectors",
+        "_is_value_judged",
         "_kind",
         "_within",
         "evictions",
@@ -74,7 +76,9 @@ class Keyspace:
         self._kind = DETECTORS[rule.kind]
         self._detectors: OrderedDict[Key, Detector] = OrderedDict()
         self._detector_of = self._detectors.get
-        self._within = rule.within
+        self._is_value_judged = bool(rule.value)
+        # Where there is no window, what is older than the line at hand is no evidence.
+        self._within = rule.within or HALF_TICK
         self._cooling: OrderedDict[Key, Frozen] = OrderedDict()
         self.evictions = 0
         self.held = 0
@@ -90,7 +94,7 @@ class Keyspace:
 
     def feed(self, match: Match) -> Alert | None:
         """Hand a match to its key's detector; return the alert that it raises, if any."""
-        key = match.key
+        key = match.key[:-1] if self._is_value_judged else match.key
         detector = self._detector_of(key)
         if detector is None:
             detector = self._admit(key, match.time)
@@ -122,7 +126,7 @@ class Keyspace:
 
     def _admit(self, key: Key, now: float) -> Detector:
         self._forget(now)
-        frozen = self._cooling.pop(key, None)
+        frozen = self._cooling.pop(key, Frozen())
         detector = self._detectors[key] = self._kind(self.rule, key, frozen)
         return detector
 
@@ -153,4 +157,4 @@ class Keyspace:
                 break
             del cooling[oldest]
         frozen = detector.freeze()
-        cooling[key] = msgspec.structs.replace(frozen, times=(), lines=())
+        cooling[key] = msgspec.structs.replace(frozen, times=(), lines=(), state=b"")

@@ -107,6 +107,7 @@ class Conjunction:
     conditions: tuple[Condition, ...]
 
 
+Kind: TypeAlias = Literal["threshold", "match", "distinct", "new_value", "change"]
 Alternative: TypeAlias = Pattern | Conjunction
 Selector: TypeAlias = tuple[Alternative, ...]
 """Any of these; the first alternative that holds gives the fields of its named groups."""
@@ -123,9 +124,12 @@ class Rule:
         match: What it looks for.
         unless: What it leaves out all the same.
         group_by: Fields whose values make the key; every key has a window of its own.
-        kind: How events are judged; ``"threshold"`` counts them.
-        more_than: The greatest number of events that is not yet too much.
-        within: The window's length in seconds.
+        kind: How events are judged; see ``detectors``.
+        more_than: The greatest number of events, or of values, that is not yet too much.
+        within: The window's length in seconds; 0 for kinds without one.
+        value: The field whose values are judged; empty for kinds that judge none.
+        learn: Seconds from a key's first event in which what is new is only remembered.
+        max_values: Values that a key remembers.
         cooldown: Seconds between two alerts of one key.
         max_keys: Keys remembered at the same time.
         recipients: Mail addresses.
@@ -142,10 +146,18 @@ class Rule:
     recipients: tuple[str, ...]
     unless: Selector = ()
     group_by: tuple[str, ...] = ()
-    kind: Literal["threshold"] = "threshold"
+    kind: Kind = "threshold"
+    value: str = ""
+    learn: float = 0.0
+    max_values: int = 1_000
     max_keys: int = 10_000
     severity: Severity = "critical"
     description: str = ""
+
+    @property
+    def keyed_by(self) -> tuple[str, ...]:
+        """The fields whose values a match's key holds: those of the group, and the judged one."""
+        return (*self.group_by, self.value) if self.value else self.group_by
 
     @property
     def identity(self) -> str:
@@ -154,5 +166,5 @@ class Rule:
 
         Windows outlive a reload as long as this stays the same.
         """
-        meaning = (self.kind, sorted(self.sources), self.match, self.unless, self.group_by)
+        meaning = (self.kind, sorted(self.sources), self.match, self.unless, self.keyed_by)
         return hashlib.blake2b(repr(meaning).encode(), digest_size=16).hexdigest()

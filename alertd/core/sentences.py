@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from alertd.core.escape import visible
+from alertd.core.detectors import DETECTORS
+from alertd.core.escape import quoted, visible
 from alertd.core.rules import Condition, Pattern
+from alertd.core.wording import exactly
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from alertd.core.rules import Alternative, Rule, Selector
 
-_UNITS = (("day", 86_400_000_000), ("hour", 3_600_000_000), ("minute", 60_000_000))
 _COMPARISONS = {
     "at_least": "at least",
     "at_most": "at most",
@@ -34,59 +35,18 @@ def sentence(rule: Rule) -> str:
     Returns:
         One line, beginning with the rule's name and ended by a full stop.
     """
-    which = "every line" if rule.more_than == 0 else f"the {ordinal(rule.more_than + 1)} line"
     fields = tuple(visible(field) for field in rule.group_by)
-    parts = [f"{rule.name}: mails {_list(rule.recipients, 'and')} on {which} {_any(rule.match)}"]
+    lines = _any(rule.match)
     if rule.unless:
-        parts.append(f" (leaving out lines {_any(rule.unless)})")
-    if rule.more_than:
-        parts.append(f" within {duration(rule.within)}")
-        if fields:
-            parts.append(f", counted per {_list(fields, 'and')}")
+        lines += f" (leaving out lines {_any(rule.unless)})"
+    per = f" per {_list(fields, 'and')}" if fields else ""
+    asked = DETECTORS[rule.kind].asked(rule, lines, per)
+    parts = [f"{rule.name}: mails {_list(rule.recipients, 'and')} {asked}"]
     if rule.cooldown:
-        parts.append(f"; then stays quiet{_about(fields)} for {duration(rule.cooldown)}")
+        parts.append(f"; then stays quiet{_about(fields)} for {exactly(rule.cooldown)}")
     elif rule.more_than:
         parts.append("; then again on every further line past that limit")
     return "".join(parts) + "."
-
-
-def duration(seconds: float) -> str:
-    """
-    Spell out a length of time, exact to the microsecond.
-
-    Args:
-        seconds: Not negative.
-
-    Returns:
-        For example ``1 hour 30 minutes`` or ``1.5 seconds``.
-    """
-    rest = round(seconds * 1_000_000)
-    parts = []
-    for unit, size in _UNITS:
-        count, rest = divmod(rest, size)
-        if count:
-            parts.append(_counted(str(count), unit))
-    if rest or not parts:
-        whole, fraction = divmod(rest, 1_000_000)
-        digits = f".{fraction:06}".rstrip("0") if fraction else ""
-        parts.append(_counted(f"{whole}{digits}", "second"))
-    return " ".join(parts)
-
-
-def ordinal(number: int) -> str:
-    """Write a number as a position: ``1st``, ``11th``, ``1,022nd``."""
-    teens = range(11, 14)
-    suffix = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number:,}{'th' if number % 100 in teens else suffix}"
-
-
-def quoted(text: str) -> str:
-    """Put text in quotes on one line, whatever it holds, as TOML would write it."""
-    return '"' + visible(text.replace("\\", "\\\\").replace('"', '\\"')) + '"'
-
-
-def _counted(number: str, unit: str) -> str:
-    return f"{number} {unit}" if number == "1" else f"{number} {unit}s"
 
 
 def _list(items: Sequence[str], conjunction: str) -> str:

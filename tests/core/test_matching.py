@@ -1115,7 +1115,7 @@ def test_explain_says_why_a_rule_does_not_count_a_line() -> None:
     assert ["it matches, but unless leaves it out"] == verdicts(
         "xy", source(), looking_for("x", unless=(Pattern("y"),))
     )
-    assert ['it matches, but lacks the group_by field "port"'] == verdicts(
+    assert ['it matches, but lacks the field "port"'] == verdicts(
         "x", source(), looking_for("x(?P<port>y)?", group_by=("port",))
     )
 

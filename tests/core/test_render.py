@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alertd.core import wording
 from alertd.core.complaints import Trouble, as_notice
 from alertd.core.escape import visible
 from alertd.core.events import Alert, Notice, Sample
@@ -26,7 +27,6 @@ from alertd.core.render import (
     render_fallback,
     render_joined,
     render_test,
-    wording,
 )
 from alertd.core.render.message import HeaderMismatchError, build, mailboxes, words
 
@@ -932,6 +932,7 @@ def test_an_alert_as_json() -> None:
     assert {
         "id": "3f9c1d2e7a6b4c5d8e9f0a1b2c3d4e5f",
         "rule": "ssh-bruteforce",
+        "kind": "threshold",
         "key": {"ip": "203.0.113.9"},
         "time": "2024-12-10T05:56:33Z",
         "count": 6,

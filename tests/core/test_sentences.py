@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alertd.core.escape import quoted
 from alertd.core.rules import Condition, Conjunction, Pattern, Rule, Selector
-from alertd.core.sentences import duration, ordinal, quoted, sentence
+from alertd.core.sentences import sentence
+from alertd.core.wording import exactly, ordinal
 
 FATAL = (Conjunction((Condition("severity", "equals", "Fatal"),)),)
 
@@ -160,14 +162,14 @@ def test_every_operator_has_words(condition: Condition, expected: str) -> None:
 )
 def test_a_duration_is_spelled_out_exactly(seconds: float, expected: str) -> None:
     """Nothing is rounded that a configuration can say, and units that are zero are left out."""
-    assert expected == duration(seconds)
+    assert expected == exactly(seconds)
 
 
 @given(st.integers(min_value=0, max_value=10**14))
 def test_a_duration_can_be_read_back(microseconds: int) -> None:
     """What is spelled out adds up to what was meant, to the microsecond."""
     sizes = {"day": 86400e6, "hour": 3600e6, "minute": 60e6, "second": 1e6}
-    words = duration(microseconds / 1e6).split(" ")
+    words = exactly(microseconds / 1e6).split(" ")
 
     total = sum(
         round(float(number) * sizes[unit.removesuffix("s")])

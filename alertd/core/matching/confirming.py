@@ -26,7 +26,7 @@ LONGEST_KEY = 256
 
 
 class LacksKey(Exception):  # noqa: N818 - an answer, not an error
-    """A line matches but lacks a field that the rule groups by."""
+    """A line matches but lacks a field that the rule is keyed by."""
 
 
 def key_value(text: str) -> str:
@@ -43,7 +43,7 @@ def fields_asked_for(rules: Iterable[Rule]) -> set[str]:
 
 
 def _fields_of(rule: Rule) -> Iterator[str]:
-    yield from rule.group_by
+    yield from rule.keyed_by
     for alternative in (*rule.match, *rule.unless):
         if isinstance(alternative, Conjunction):
             yield from _fields_in(alternative.conditions)
@@ -64,10 +64,10 @@ def confirmation(rule: Rule) -> Callable[[Record], tuple[str, ...] | None]:
     """
     if len(rule.match) == 1 and isinstance(rule.match[0], Pattern) and not rule.unless:
         pattern = compiled(rule.match[0].regex)
-        if set(rule.group_by) <= pattern.groupindex.keys():
-            return _pattern_confirmation(pattern, rule.group_by)
+        if set(rule.keyed_by) <= pattern.groupindex.keys():
+            return _pattern_confirmation(pattern, rule.keyed_by)
     if len(rule.match) == 1 and not rule.unless:
-        return _alternative_confirmation(alternative_test(rule.match[0]), rule.group_by)
+        return _alternative_confirmation(alternative_test(rule.match[0]), rule.keyed_by)
     return _general_confirmation(rule)
 
 
@@ -75,7 +75,7 @@ def _general_confirmation(rule: Rule) -> Callable[[Record], tuple[str, ...] | No
     """Make the test of any rule."""
     match = [alternative_test(alternative) for alternative in rule.match]
     unless = [alternative_test(alternative) for alternative in rule.unless]
-    names = rule.group_by
+    names = rule.keyed_by
 
     def confirm(line: Record) -> tuple[str, ...] | None:
         view = View(line, {})

@@ -92,13 +92,13 @@ def _verdict(matcher: Matcher, number: int, line: Record) -> Verdict:
             matcher.deadline.step = number
             key = matcher.confirmations[number](line)
             if key is not None:
-                pairs = tuple(zip(rule.group_by, key, strict=True))
+                pairs = tuple(zip(rule.keyed_by, key, strict=True))
                 return Verdict(rule.name, is_match=True, key=pairs, reason="")
             return Verdict(rule.name, is_match=False, key=(), reason=_objection(rule, line))
         except Overdue:
             reason = "undecided: its regex takes too long on this line"
         except LacksKey as lacking:
-            reason = f'it matches, but lacks the group_by field "{lacking}"'
+            reason = f'it matches, but lacks the field "{lacking}"'
         finally:
             matcher.deadline.step = None
     return Verdict(rule.name, is_match=False, key=(), reason=reason)

@@ -17,7 +17,7 @@ class Counters(msgspec.Struct):
     Attributes:
         undecided: A regex was stopped; counted once a rule.
         unparsable: Not in the source's format; only candidates are looked at.
-        without_key: Matched, but lacks a field that the rule groups by; by rule.
+        without_key: Matched, but lacks a field that the rule is keyed by; by rule.
         clamped: The time was too far ahead of the clock.
         untimed: Neither the line nor any before it has a time.
         cut: Longer than ``max_line``.

@@ -17,7 +17,7 @@ from alertd.core.render import html
 from alertd.core.render.message import Mail, build, mailboxes, phrase, words
 from alertd.core.render.story import SUBJECT_LENGTH, key_text, tell
 from alertd.core.render.text import text_part
-from alertd.core.render.wording import duration, mail_date, moment, plural, stamp, zone_name
+from alertd.core.wording import duration, mail_date, moment, plural, stamp, zone_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -30,12 +30,14 @@ def alert_as_json(alert: Alert) -> str:
         triggering event), ``count`` (events in the window, exact up to ``limit + 1``), ``limit``,
         ``within``, ``since`` (the oldest event counted), ``since_last`` (events since the previous
         alert of this key), ``previous`` (the time of that alert, or null), and ``path``,
-        ``offset`` and ``line`` of the triggering line.  ``event_time`` is there only when the line
+        ``offset`` and ``line`` of the triggering line; ``kind`` of the rule, and, where it judges
+        the values of a field, ``field`` and ``values``.  ``event_time`` is there only when the line
         came too late for its own time to count.
     """
     record: dict[str, object] = {
         "id": alert.id,
         "rule": alert.rule,
+        "kind": alert.kind,
         "key": dict(alert.key),
         "time": _rfc3339(alert.time),
         "count": alert.count,
@@ -48,6 +50,8 @@ def alert_as_json(alert: Alert) -> str:
         "offset": alert.offset,
         "line": alert.line,
     }
+    if alert.field:
+        record |= {"field": alert.field, "values": alert.values}
     if alert.event_time is not None and alert.event_time != alert.time:
         record["event_time"] = _rfc3339(alert.event_time)
     return json.dumps(record).replace("\x7f", r"\u007f")

@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from alertd.core.detectors import DETECTORS
 from alertd.core.escape import label, shortened, visible
 from alertd.core.events import Sample
-from alertd.core.render.wording import duration, moment, moment_near, plural
+from alertd.core.wording import duration, moment, moment_near, plural
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -101,13 +102,14 @@ def tell(notice: Notice, *, host: str, timezone: tzinfo, sent_at: float, limit: 
     machine = label(host, _HOST_LENGTH)
     if notice.complaint:
         return _complaint(notice, rule, machine, timezone, limit)
-    what = _excess(alert)
+    kind = DETECTORS[alert.kind]
+    what = kind.excess(alert)
     return Story(
         rule=rule,
         severity=visible(shortened(notice.severity, _RULE_LENGTH)),
-        subject=_subject(alert, rule, machine),
+        subject=_subject(alert, what, rule, machine),
         headline=f"{rule}: {what}" + (f" for {key_text(alert, limit)}" if alert.key else ""),
-        measure=_measure(alert),
+        measure=kind.measure(alert),
         hidden=_hidden(alert, timezone),
         delay=_delay(notice, timezone, sent_at),
         advice=_advice(notice, limit),
@@ -165,29 +167,14 @@ def key_text(alert: Alert, limit: int) -> str:
     return shortened(", ".join(pairs), 2 * limit)
 
 
-def _excess(alert: Alert) -> str:
-    if alert.limit == 0:
-        return "an event"
-    return f"more than {plural(alert.limit, 'event')} in {duration(alert.within)}"
-
-
-def _subject(alert: Alert, rule: str, machine: str) -> str:
-    what = _excess(alert).replace(" events ", " ").replace(" event ", " ")
+def _subject(alert: Alert, what: str, rule: str, machine: str) -> str:
+    what = what.replace(" events ", " ").replace(" event ", " ")
     tail = f"{what} on {machine}"
     if not alert.key:
         return shortened(f"{rule}: {tail}", SUBJECT_LENGTH)
     # The key comes first, because a phone shows some forty characters.
     room = max(SUBJECT_LENGTH - len(f"{rule}:  - {tail}"), 20)
     return shortened(f"{rule}: {shortened(key_text(alert, room), room)} - {tail}", SUBJECT_LENGTH)
-
-
-def _measure(alert: Alert) -> str:
-    if alert.limit == 0:
-        return f"{plural(alert.count, 'event')}; each one rings."
-    span = duration(alert.time - alert.since)
-    together = "at the same time" if alert.time == alert.since else f"within {span}"
-    most = f"{alert.limit:,} in {duration(alert.within)}"
-    return f"{plural(alert.count, 'event')} {together}; the limit is {most}."
 
 
 def _hidden(alert: Alert, timezone: tzinfo) -> str:

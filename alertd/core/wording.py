@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
+_EXACT_UNITS = (("day", 86_400_000_000), ("hour", 3_600_000_000), ("minute", 60_000_000))
+"""In microseconds."""
+
 _FRACTIONS_BELOW = 10
 """Seconds; of a longer time nobody wants to know its fractions."""
 
@@ -39,6 +42,36 @@ def duration(seconds: float) -> str:
         if number:
             parts.append(plural(number, noun))
     return " ".join(parts[:2]) or "0 seconds"
+
+
+def exactly(seconds: float) -> str:
+    """
+    Spell out a length of time, exact to the microsecond.
+
+    Args:
+        seconds: Not negative.
+
+    Returns:
+        For example ``1 hour 30 minutes`` or ``1.5 seconds``.
+    """
+    rest = round(seconds * 1_000_000)
+    parts = []
+    for unit, size in _EXACT_UNITS:
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(_counted(str(count), unit))
+    if rest or not parts:
+        whole, fraction = divmod(rest, 1_000_000)
+        digits = f".{fraction:06}".rstrip("0") if fraction else ""
+        parts.append(_counted(f"{whole}{digits}", "second"))
+    return " ".join(parts)
+
+
+def ordinal(number: int) -> str:
+    """Write a number as a position: ``1st``, ``11th``, ``1,022nd``."""
+    teens = range(11, 14)
+    suffix = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number:,}{'th' if number % 100 in teens else suffix}"
 
 
 def moment(time: float, zone: tzinfo) -> str:
@@ -96,3 +129,7 @@ def _local(time: float, zone: tzinfo) -> datetime | None:
         return datetime.fromtimestamp(time, zone)
     except (ValueError, OverflowError, OSError):
         return None
+
+
+def _counted(number: str, unit: str) -> str:
+    return f"{number} {unit}" if number == "1" else f"{number} {unit}s"

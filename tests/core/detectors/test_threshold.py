@@ -9,7 +9,8 @@ from core.examples import MINUTE, match, rule
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alertd.core.detector import DETECTORS, Threshold, alert_id
+from alertd.core.detectors.detector import alert_id
+from alertd.core.detectors.threshold import Threshold
 
 if TYPE_CHECKING:
     from alertd.core.events import Alert
@@ -104,11 +105,6 @@ def test_an_id_is_derived_from_what_the_alert_is_about() -> None:
         first,
     }
     assert 7 == len(others)
-
-
-def test_the_kinds_are_listed() -> None:
-    """A kind of rule is one entry here."""
-    assert {"threshold": Threshold} == DETECTORS
 
 
 @given(

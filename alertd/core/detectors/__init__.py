@@ -1,0 +1,23 @@
+"""
+What is too much, in each of the ways in which a rule can say it: one class a kind.
+
+To add a kind, write its module, enter it here, and give the rule model (``rules``, and the tables
+of the configuration) what it needs to be told.
+"""
+
+from alertd.core.detectors.change import Change
+from alertd.core.detectors.detector import Detector, Frozen
+from alertd.core.detectors.distinct import Distinct
+from alertd.core.detectors.match import Each
+from alertd.core.detectors.new_value import NewValue
+from alertd.core.detectors.threshold import Threshold
+
+__all__ = ["DETECTORS", "Detector", "Frozen"]
+
+DETECTORS: dict[str, type[Detector]] = {
+    "threshold": Threshold,
+    "match": Each,
+    "distinct": Distinct,
+    "new_value": NewValue,
+    "change": Change,
+}
