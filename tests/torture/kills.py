@@ -149,6 +149,7 @@ def main() -> int:
         f"told as two      {len(twice)} {twice[:20]}\n"
         f"repeated         {told.repeats} mails, of at most {fall.uncertain} uncertain sends\n"
         f"in other bytes   {len(told.versions)}\n"
+        f"about itself     {len(told.about_itself)} {told.about_itself}\n"
     )
     is_well = not (lost or twice or told.versions) and told.repeats <= fall.uncertain
     return 0 if is_well and fall.written else 1

@@ -178,14 +178,19 @@ class Told:
         copies: How often each mail arrived, by Message-ID.
         mails_of: The Message-IDs of the mails that tell a line, by its number.
         versions: The different bytes that arrived under one Message-ID, where there are several.
+        about_itself: The subjects of what alertd said about itself.
     """
 
     def __init__(self, copies: Sequence[Copy]) -> None:
         self.copies: Counter[str] = Counter()
         self.mails_of: dict[int, set[str]] = {}
+        self.about_itself: list[str] = []
         bytes_of: dict[str, set[bytes]] = {}
         for copy in copies:
             message = email.message_from_bytes(copy.payload, policy=email.policy.default)
+            if str(message["X-Alertd-Rule"]).startswith("alertd/"):
+                self.about_itself.append(str(message["Subject"]))
+                continue
             found = _NUMBER.search(copy.payload)
             assert found is not None, copy.payload
             id_ = str(message["Message-ID"])
