@@ -191,26 +191,26 @@ class Matcher:
 
     def _time_reader(self) -> Callable[[Record, float], Time]:
         """Make what reads the time that a line gives itself."""
-        name, find, read = self.source.timestamp, self._times.find_time, self._times.read_time
+        name, times = self.source.timestamp, self._times
         if name == "none":
             return lambda *_: None
         if name != "auto":
 
             def in_field(line: Record, reference: float) -> Time:
                 value = line.get(name)
-                return None if value is None else read(value, reference)
+                return None if value is None else times.read_time(value, reference)
 
             return in_field
         if self.source.format == "plain":
             # A line's time can be anywhere in it.
-            return lambda line, reference: find(line.text, reference)
+            return lambda line, reference: times.find_time(line.text, reference)
 
         def in_known_field(line: Record, reference: float) -> Time:
             for value in line.timestamps():
-                time = read(value, reference)
+                time = times.read_time(value, reference)
                 if time is not None:
                     return time
-            return find(line.text, reference)
+            return times.find_time(line.text, reference)
 
         return in_known_field
 
