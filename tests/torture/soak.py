@@ -38,7 +38,7 @@ from living import Alertd, alertd
 from smtpx import ScriptedServer, drop, garbage, reply, rst, stall
 
 from alertd.control import ControlError, request
-from alertd.core.detector import alert_id
+from alertd.core.detectors.detector import alert_id
 
 if TYPE_CHECKING:
     from io import FileIO
