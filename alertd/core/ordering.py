@@ -71,7 +71,9 @@ class Ordering:
         self.lateness = lateness
         self.late = 0
         self._newest: dict[str, float] = {}
-        self._heap: list[tuple[float, File, int, str, Match]] = []
+        # The last number tells apart what stood at one offset before and after a truncation.
+        self._heap: list[tuple[float, File, int, str, int, Match]] = []
+        self._pushed = 0
         # A batch that nothing waits before: most often it can pass without being sorted.
         self._fresh: tuple[File, Sequence[Match]] | None = None
         # The greatest time so far of each file and rule that have matches in the heap.
@@ -186,7 +188,7 @@ class Ordering:
     def freeze(self) -> Snapshot:
         """Return its state as plain data."""
         self._sort_fresh()
-        waiting = tuple((file, match) for _, file, _, _, match in sorted(self._heap))
+        waiting = tuple((file, match) for _, file, *_, match in sorted(self._heap))
         return Snapshot(waiting, tuple(self._arrivals), dict(self._newest), self.late)
 
     def _sort_fresh(self) -> None:
@@ -201,7 +203,8 @@ class Ordering:
         if not self.lateness:
             time = max(time, self._floors.get((file, match.rule), time))
             self._floors[file, match.rule] = time
-        heapq.heappush(self._heap, (time, file, match.offset, match.rule, match))
+        self._pushed += 1
+        heapq.heappush(self._heap, (time, file, match.offset, match.rule, self._pushed, match))
 
     def _first_front(self) -> Place | None:
         """Return the file that is furthest behind, and how far it has been read."""
@@ -231,7 +234,7 @@ class Ordering:
     def _pop(self, limit: Place) -> Iterator[Match]:
         heap = self._heap
         while heap and heap[0][:2] <= limit:
-            time, _, _, _, match = heapq.heappop(heap)
+            time, *_, match = heapq.heappop(heap)
             if not heap:
                 # What has been released is remembered in `_newest`.
                 self._floors.clear()

@@ -84,6 +84,20 @@ def test_equal_times_keep_the_order_of_their_files_and_offsets() -> None:
     assert [("/b.log", 0), ("/b.log", 10)] == [(match.path, match.offset) for match in released]
 
 
+def test_one_place_may_hold_two_lines_of_one_time() -> None:
+    """A truncated file begins again, and may do so within the second of what it held before."""
+    ordering = Ordering(0)
+    ordering.behind(B, None)
+    for line in ("before", "after"):
+        again = [match(1, path=A[0], offset=0, line=line)]
+        ordering.add(A, again, front=1, read_at=0)
+    restored = Ordering(0, ordering.freeze())
+    ordering.at_end(B)
+
+    assert ["before", "after"] == [match.line for match in ordering.release()]
+    assert ["before", "after"] == [match.line for match in restored.flush()]
+
+
 def test_a_match_that_comes_too_late_takes_the_newest_time_and_keeps_its_own() -> None:
     """It is counted as late and never dropped."""
     ordering = Ordering(0)
