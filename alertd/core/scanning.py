@@ -34,8 +34,8 @@ PADDING = tuple(
     ).encode()
     for number in range(90)
 )
-# A byte that is found so often is no help in looking for a text that begins with it.
-OFTEN = 64
+# A byte that is found once in so many is no help in looking for a text that begins with it.
+OFTEN = 4096
 # Put behind the last line; and what is copied for it rather than scanned twice, in bytes.
 GUARD = b"\n\n"
 COPIED = 4096
@@ -158,7 +158,7 @@ def _may_contain(data: bytes, text: bytes, start: int, stop: int) -> bool:
     """Look for a text whose first byte is rare; where that is not, say yes."""
     first = text[:1]
     at = start
-    for _ in range(OFTEN):
+    for _ in range((stop - start) // OFTEN + 1):
         at = data.find(first, at, stop)
         if at < 0:
             return False

@@ -28,7 +28,8 @@ START = datetime(2026, 1, 5, tzinfo=UTC).timestamp()
 LINES_PER_SECOND = 500
 CODES = 1000
 USERS = ("admin", "root", "test", "oracle", "ubuntu", "postgres", "git", "pi", "deploy", "www")
-MESSAGES = ("request completed", 'cache "hot" missed', "token refreshed", "queue drained")
+MESSAGES = ("request completed", "cache missed", "token refreshed", "queue drained")
+QUOTING = 'cache "hot" missed'
 SERVICES = ("auth", "billing", "catalog", "gateway", "notifier", "orders", "search", "shop")
 BUNDLES = tuple(f"com.example.{name}" for name in ("merge", "kart", "farm", "chess", "golf"))
 
@@ -110,11 +111,13 @@ def json_lines(chance: random.Random) -> Iterator[str]:
     some_code, codes = zipf(chance, CODES), [code(n) for n in range(CODES)]
     for moment in moments(chance):
         level = "fatal" if chance.random() < 0.01 else chance.choice(("info", "info", "warn"))
+        kind = chance.random()
+        rare = "fatal? no" if kind < 0.01 else QUOTING if kind < 0.02 else ""
         record = {
             "ts": iso(moment),
             "level": level,
             "service": chance.choice(SERVICES),
-            "msg": "fatal? no" if chance.random() < 0.01 else chance.choice(MESSAGES),
+            "msg": rare or chance.choice(MESSAGES),
             "code": codes[some_code()] if chance.random() < 0.01 else None,
             "request": f"{chance.getrandbits(128):032x}",
             "took": round(chance.expovariate(1 / 80), 3),
