@@ -18,7 +18,7 @@ import signal
 import socket
 import stat
 import time
-from collections import deque
+from collections import Counter, deque
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -31,7 +31,9 @@ from alertd.config import ConfigError
 from alertd.config.machine import local_timezone
 from alertd.control import ControlError, ControlServer
 from alertd.core.complaints import PREFIX, Complaints
+from alertd.core.escape import visible
 from alertd.core.pipeline import Pipeline, Stored
+from alertd.core.rule_tests import run_tests
 from alertd.delivery import Delivery
 from alertd.health import KINDS, Health
 from alertd.matchers import compile_matchers, watched
@@ -108,6 +110,7 @@ class Daemon:
             StateError: The state cannot be used.
             ControlError: The control socket cannot be made.
             RepeatedFailureError: A loop fails again and again.
+            ConfigError: A rule fails a test of its own.
         """
         self._handle_signals()
         async with AsyncExitStack() as stack:
@@ -149,6 +152,7 @@ class Daemon:
         matchers = await asyncio.to_thread(
             compile_matchers, settings.sources, settings.rules, cache=self._cache
         )
+        await run_rule_tests(settings, matchers)
         pipeline = Pipeline(
             settings.sources,
             settings.rules,
@@ -306,6 +310,7 @@ class Daemon:
 
     async def _put_to_work(self, reread: tuple[Config, dict[str, Matcher]]) -> list[str]:
         settings, matchers = reread
+        await run_rule_tests(settings, matchers)
         sources = watched(settings.sources, settings.rules)
         pipeline = Pipeline(settings.sources, settings.rules, matchers, host=self._host)
         await self._parts.watch.swap(pipeline, {source.name: source for source in sources})
@@ -324,6 +329,7 @@ class Daemon:
         """Describe what the daemon is doing; ``alertd.cli.status`` tells it to people."""
         pipeline = self._parts.watch.pipeline
         keys, evictions = pipeline.engine.keys(), pipeline.engine.evictions()
+        tests = Counter(test.rule for test in self._settings.tests)
         files: dict[str, list[dict[str, object]]] = {
             source.name: [] for source in self._settings.sources
         }
@@ -354,7 +360,8 @@ class Daemon:
                 for name, listed in files.items()
             },
             "rules": {
-                name: {"keys": keys[name], "evictions": evictions[name]} for name in pipeline.rules
+                name: {"keys": keys[name], "evictions": evictions[name], "tests": tests[name]}
+                for name in pipeline.rules
             },
             "outbox": await self._parts.delivery.status(),
             "last_alerts": [msgspec.to_builtins(alert) for alert in past],
@@ -393,6 +400,24 @@ def administrators(settings: Config) -> tuple[str, ...]:
     """Return who is told about alertd itself: whom ``[email]`` names, else everybody."""
     everybody = (address for rule in settings.rules for address in rule.recipients)
     return settings.email.recipients or tuple(dict.fromkeys(everybody))
+
+
+async def run_rule_tests(settings: Config, matchers: Mapping[str, Matcher]) -> None:
+    """
+    Run the rules' own tests, with pauses in which others have their turn.
+
+    Not in a thread: only here can a regex be stopped that takes too long.
+
+    Raises:
+        ConfigError: A rule fails.
+    """
+    errors = []
+    for result in run_tests(settings.tests, settings.rules, settings.sources, matchers):
+        if result.problem:
+            errors.append(f"{visible(str(settings.path))}: {result.refusal}")
+        await asyncio.sleep(0)
+    if errors:
+        raise ConfigError(errors)
 
 
 def _own(state: Path) -> Own:

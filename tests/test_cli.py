@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 COMMANDS = (
     "run",
     "check",
+    "test",
     "reload",
     "status",
     "outbox",

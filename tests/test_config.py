@@ -22,10 +22,18 @@ from alertd.config import (
     load,
     machine,
 )
-from alertd.config.schema import Document, EmailTable, LogTable, RuleTable, SourceTable, StateTable
+from alertd.config.schema import (
+    Document,
+    EmailTable,
+    LogTable,
+    RuleTable,
+    RuleTestTable,
+    SourceTable,
+    StateTable,
+)
 from alertd.config.units import duration, size, spell_size
 from alertd.core.escape import visible
-from alertd.core.rules import Condition, Conjunction, Pattern, Rule, Source
+from alertd.core.rules import Condition, Conjunction, Pattern, Rule, RuleTest, Source
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
 
@@ -720,6 +728,148 @@ def test_a_judged_field_that_no_line_has_is_refused() -> None:
             f'alertd.toml: rule "ssh": {key}: no line can have a field "user"; there are only line '
             "(a regex in match adds fields by (?P<name>…))"
         ] == errors_of(EMAIL, SOURCE, rule)
+
+
+RULE_TEST = """
+[[rule.ssh.test]]
+lines = ["Failed"]
+alerts = 0
+"""
+TWO_SOURCES = (
+    SOURCE
+    + """
+[source.app]
+paths = ["/var/log/app.log"]
+format = "csv"
+"""
+)
+
+
+def rule_tests_of(*tests: str, rule: str = RULE, source: str = SOURCE) -> tuple[RuleTest, ...]:
+    return load_text(EMAIL, source, rule, *tests).tests
+
+
+def test_a_rule_may_have_tests() -> None:
+    """Numbered in their order; what is left out has a default."""
+    rule = with_keys(RULE, "match = 'from (?P<ip>.*)$'\ngroup_by = \"ip\"")
+    more = """
+keys = [{ ip = "a" }, { ip = "" }]
+counts = [6, 7]
+every = "500ms"
+source = "auth"
+"""
+
+    assert (
+        RuleTest("ssh", 1, "auth", ("Failed",), 0),
+        RuleTest(
+            "ssh",
+            2,
+            "auth",
+            (" Failed twice ", " Failed twice "),
+            2,
+            keys=((("ip", "a"),), (("ip", ""),)),
+            counts=(6, 7),
+            every=0.5,
+        ),
+    ) == rule_tests_of(
+        RULE_TEST.replace('["Failed"]', '"Failed"'),
+        "[[rule.ssh.test]]\nlines = [' Failed twice ', ' Failed twice ']\nalerts = 2" + more,
+        rule=rule,
+    )
+
+
+def test_a_test_names_one_of_several_sources() -> None:
+    """And gives a csv the header that its columns are named by."""
+    more = 'source = "app"\nheader = "a,b"'
+
+    (test,) = rule_tests_of(RULE_TEST + more, source=TWO_SOURCES)
+
+    assert ("app", "a,b") == (test.source, test.header)
+
+
+@pytest.mark.parametrize(
+    ("keys", "where", "what"),
+    [
+        ("lines = 5", ": lines", 'expected a list of log lines, got 5; write ["Mar  1 '),
+        ("lines = []", ": lines", '[] is empty; write at least one line, like ["Mar  1 '),
+        ("lines = [5]", ": lines", "expected a log line, got 5; write it in quotes"),
+        (
+            'lines = ["a", "b\\nc"]',
+            ": lines item 2",
+            '"b\\nc" holds a line break; write each line as a text of its own',
+        ),
+        ("alerts = -1", ": alerts", "-1 is not between 0 and 100,000; write a number like 1"),
+        ('alerts = "1"', ": alerts", "expected a whole number from 0 to 100,000, got "),
+        ("counts = 5", ": counts", "expected a list of numbers, got 5; write it like [6, 6]"),
+        ("counts = [true]", ": counts", "expected a whole number, got true; write it like"),
+        ("counts = [5]", ": counts", "has 1 for alerts = 0; write one for each alert"),
+        ('keys = "a"', ": keys", 'expected a list of tables, got "a"; write it like [{ ip = '),
+        ("keys = [5]", ": keys", "expected a table, got 5; write it like [{ ip = "),
+        ("keys = [{ a = 5 }]", ": keys", 'expected text for "a", got 5; write it in quotes'),
+        ("keys = []", ": keys", "means nothing for a rule without group_by; remove it"),
+        ('every = "x"', ": every", '"x" is not a length of time; '),
+        ('source = "app"', ": source", '"app" is no source of this rule; write one of auth'),
+        ('header = "a"', ": header", 'means nothing for source "auth", whose files have none; '),
+        ("line = 5", "", 'unknown key "line"; did you mean "lines"?'),
+        ("x = { a = 5 }", "", 'unknown key "x"; the keys here are lines, alerts, keys, counts, '),
+    ],
+)
+def test_a_mistake_in_a_test_is_refused_with_its_number(keys: str, where: str, what: str) -> None:
+    """The first of these two is right."""
+    (error,) = errors_of(EMAIL, SOURCE, RULE, RULE_TEST, with_keys(RULE_TEST, keys))
+
+    assert error.startswith(f'alertd.toml: rule "ssh": test 2{where}: {what}')
+
+
+def test_what_a_test_lacks_is_said() -> None:
+    """With an example."""
+    assert [
+        'alertd.toml: rule "ssh": test 1: lines: is missing; write lines = '
+        '"Mar  1 12:00:01 db-1 app: ERROR"',
+        'alertd.toml: rule "ssh": test 1: alerts: is missing; write alerts = 1',
+    ] == errors_of(EMAIL, SOURCE, RULE, "[[rule.ssh.test]]")
+
+
+def test_a_test_that_is_no_list_of_tables_is_refused() -> None:
+    """With the header to write."""
+    assert [
+        'alertd.toml: rule "ssh": test: expected a list of tables, got a table; '
+        "write [[rule.ssh.test]]"
+    ] == errors_of(EMAIL, SOURCE, RULE, RULE_TEST.replace("[[", "[").replace("]]", "]"))
+    assert [
+        'alertd.toml: rule "ssh": test 1: expected a table, got 5; write [[rule.ssh.test]]'
+    ] == errors_of(EMAIL, SOURCE, RULE + "test = [5]\n")
+
+
+def test_a_test_of_a_rule_of_several_sources_must_say_which() -> None:
+    """Nothing tells whose lines these are; a csv among them needs its header."""
+    assert [
+        'alertd.toml: rule "ssh": test 1: source: is missing; write source = "auth", '
+        "or another one of auth, app",
+        'alertd.toml: rule "ssh": test 2: header: is missing; '
+        'write header = "date,severity,message"',
+    ] == errors_of(EMAIL, TWO_SOURCES, RULE, RULE_TEST, RULE_TEST + 'source = "app"')
+
+
+def test_keys_name_what_the_rule_groups_by() -> None:
+    """All of it, and nothing else."""
+    rule = with_keys(RULE, 'match = \'(?P<ip>.*) (?P<user>.*)$\'\ngroup_by = ["ip", "user"]')
+    test = with_keys(RULE_TEST, 'alerts = 1\nkeys = [{ ip = "a" }]')
+
+    assert [
+        'alertd.toml: rule "ssh": test 1: keys item 1: must name what the rule groups by; '
+        "write ip and user"
+    ] == errors_of(EMAIL, SOURCE, rule, test)
+
+
+def test_a_line_that_its_source_cannot_hold_is_refused() -> None:
+    """It could come from no file."""
+    source = with_keys(SOURCE, 'encoding = "latin-1"')
+
+    (error,) = errors_of(EMAIL, source, RULE, with_keys(RULE_TEST, 'lines = "\u2603"'))
+
+    assert 'rule "ssh": test 1: lines item 1: "\u2603" cannot be written in ' in error
+    assert 'correct it, or the encoding of source "auth"' in error
 
 
 @pytest.mark.parametrize(("table", "keys", "what", "remedy"), WRONG)
@@ -1566,6 +1716,9 @@ def test_sizes_are_spelled_for_people() -> None:
 # --- the example
 
 
+TABLES = (Document, EmailTable, StateTable, LogTable, SourceTable, RuleTable, RuleTestTable)
+
+
 def example_environment() -> dict[str, str]:
     return {"ALERTD_EMAIL__PASSWORD": "x"}
 
@@ -1589,11 +1742,14 @@ def test_the_example_is_valid_as_it_is() -> None:
 def test_the_example_names_every_key() -> None:
     """A key that is not in it does not exist for most people."""
     lines = [line.removeprefix("# ") for line in EXAMPLE.read_text(encoding="utf-8").splitlines()]
-    keys = {
-        key
-        for table in (Document, EmailTable, StateTable, LogTable, SourceTable, RuleTable)
-        for key in table.keys
-    } - {"email", "state", "log", "source", "rule"}
+    keys = {key for table in TABLES for key in table.known} - {
+        "email",
+        "state",
+        "log",
+        "source",
+        "rule",
+        "test",
+    }
 
     missing = {key for key in keys if not any(line.startswith(f"{key} = ") for line in lines)}
 
@@ -1603,11 +1759,7 @@ def test_the_example_names_every_key() -> None:
 def test_the_defaults_in_the_example_are_the_defaults() -> None:
     """What is commented out changes nothing when it is not."""
     text = EXAMPLE.read_text(encoding="utf-8")
-    known = "|".join(
-        key
-        for table in (Document, EmailTable, StateTable, LogTable, SourceTable, RuleTable)
-        for key in table.keys
-    ).split("|")
+    known = "|".join(key for table in TABLES for key in table.known).split("|")
     lines = [
         line.removeprefix("# ")
         if line.startswith("# ") and line[2:].partition(" = ")[0] in known and "…" not in line
@@ -1626,10 +1778,11 @@ def test_the_defaults_in_the_example_are_the_defaults() -> None:
 
 KEYS = st.sampled_from(
     [
-        *Document.keys,
-        *EmailTable.keys,
-        *SourceTable.keys,
-        *RuleTable.keys,
+        *Document.known,
+        *EmailTable.known,
+        *SourceTable.known,
+        *RuleTable.known,
+        *RuleTestTable.known,
         "a.b",
         "",
         "not",

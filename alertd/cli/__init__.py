@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 COMMANDS = (
     "run",
     "check",
+    "test",
     "reload",
     "status",
     "outbox",
@@ -39,6 +40,7 @@ alertd watches log files and e-mails you when something happens too often.
 
   first time     alertd demo                 the whole thing in a box, nothing to set up
   set up         alertd check                is the configuration right, and what does it mean?
+                 alertd test                 do the rules do what their tests expect?
                  alertd send-test            does the mail server take our mail?
                  alertd replay               what would it have said about old logs?
   at work        alertd run                  the daemon, in the foreground (systemd starts it)

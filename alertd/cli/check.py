@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alertd.cli.common import Commands, add_command, add_config, load, say
+from alertd.cli.common import Commands, add_command, add_config, complain, load, say
+from alertd.core.escape import visible
 
 if TYPE_CHECKING:
     import argparse
@@ -20,8 +21,8 @@ MUCH = 0.2
 ENOUGH = 100
 
 DESCRIPTION = """\
-Validate everything that the daemon would refuse, all errors at once, and say in one sentence what
-each rule means, how its lines are found, and how much memory it may come to hold.
+Validate everything that the daemon would refuse, all errors at once, run the rules' tests, and say
+in one sentence what each rule means, how its lines are found, and how much memory it may hold.
 
 Nothing is changed, and nothing is sent.
 """
@@ -46,11 +47,18 @@ def run(arguments: argparse.Namespace) -> int:
         return settings
     from alertd.config.units import spell_size  # noqa: PLC0415
     from alertd.core.engine import EVIDENCE_BYTES, worst_case_bytes  # noqa: PLC0415
+    from alertd.core.rule_tests import run_tests  # noqa: PLC0415
     from alertd.core.sentences import sentence  # noqa: PLC0415
     from alertd.matchers import compile_matchers, sample_of  # noqa: PLC0415
 
+    matchers = compile_matchers(settings.sources, settings.rules)
+    results = run_tests(settings.tests, settings.rules, settings.sources, matchers)
+    failed = [result.refusal for result in results if result.problem]
+    if failed:
+        complain(f"{visible(str(settings.path))}: {refusal}" for refusal in failed)
+        return os.EX_CONFIG
     ways: dict[str, list[str]] = {rule.name: [] for rule in settings.rules}
-    for name, matcher in compile_matchers(settings.sources, settings.rules).items():
+    for name, matcher in matchers.items():
         sample = sample_of(matcher.source)
         is_telling = sample.count(b"\n") >= ENOUGH
         for strategy in matcher.strategies(sample if is_telling else b""):
@@ -73,6 +81,9 @@ def run(arguments: argparse.Namespace) -> int:
         f"all rules together hold at most {spell_size(total)} "
         f"of the {spell_size(settings.memory_max)} that memory_max allows"
     )
+    tests = len(settings.tests)
+    if tests:
+        say("the rules pass their test" if tests == 1 else f"the rules pass all {tests:,} tests")
     for warning in warnings:
         say(f"warning: {warning}")
     say(f"{settings.path}: no errors")

@@ -39,6 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     import structlog  # noqa: PLC0415 - likewise
 
     from alertd import logs, memory  # noqa: PLC0415 - likewise
+    from alertd.config import ConfigError  # noqa: PLC0415
     from alertd.control import ControlError  # noqa: PLC0415
     from alertd.daemon import Daemon  # noqa: PLC0415
     from alertd.state import StateError  # noqa: PLC0415
@@ -51,6 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
         asyncio.run(Daemon(settings, os.environ).run())
     except Exception as error:
         cause = first_cause(error)
+        if isinstance(cause, ConfigError):
+            complain(cause.errors)
+            return cause.exit_code
         if isinstance(cause, StateError | ControlError):
             complain([str(cause)])
             return cause.exit_code

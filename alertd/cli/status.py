@@ -64,7 +64,8 @@ def told(status: dict[str, Any]) -> list[str]:
     lines.append("")
     for name, rule in status["rules"].items():
         evicted = f", {rule['evictions']:,} forgotten at max_keys" if rule["evictions"] else ""
-        lines.append(f"rule {name}: remembers {_count(rule['keys'], 'key')}{evicted}")
+        passed = f", passes {_count(rule['tests'], 'test')}" if rule["tests"] else ""
+        lines.append(f"rule {name}: remembers {_count(rule['keys'], 'key')}{evicted}{passed}")
     if status["own_lines"]:
         lines.append(f"{_count(status['own_lines'], 'line')} of alertd's own left out")
     if status["waiting_matches"]:

@@ -31,7 +31,7 @@ def overrides(environ: Mapping[str, str]) -> tuple[dict[str, dict[str, object]],
     Returns:
         By section and key; and a finding for every variable that means nothing.
     """
-    known = {variable(section, key) for section, table in SECTIONS.items() for key in table.keys}
+    known = {variable(section, key) for section, table in SECTIONS.items() for key in table.known}
     ours = {name: text for name, text in environ.items() if name.startswith(PREFIX)}
     findings = [
         Finding((name,), f"unknown variable; {_meant(name, known)}")

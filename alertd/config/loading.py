@@ -18,6 +18,7 @@ from alertd.config.errors import ConfigError, Report, show, suggestion
 from alertd.config.kinds import check_kind, rule_of
 from alertd.config.password import find_password
 from alertd.config.reading import read
+from alertd.config.rule_tests import rule_test
 from alertd.config.schema import Document, EmailTable
 from alertd.config.settings import Config, Email, Log, State
 from alertd.config.tables import Reading
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from alertd.config.errors import Finding
     from alertd.config.reading import File
     from alertd.config.schema import RuleTable, SourceTable
-    from alertd.core.rules import Rule
+    from alertd.core.rules import Rule, RuleTest
 
 DEFAULT_PATH = Path("/etc/alertd/alertd.toml")
 _DEFAULT_STATE = "/var/lib/alertd"
@@ -98,6 +99,7 @@ class _Loading:
         self._has_password = isinstance(email, dict) and "password" in email
         # Places whose value was refused: what depends on them is not judged.
         self._refused: set[tuple[str, ...]] = set()
+        self._tests: list[RuleTest] = []
 
     def config(self) -> Config:
         """Go through all of it."""
@@ -114,6 +116,7 @@ class _Loading:
             log=Log(document.log.level, document.log.format),
             memory_max=memory_max,
             warnings=self._lines(self._report.warnings),
+            tests=tuple(self._tests),
         )
         if self._report.errors:
             raise ConfigError(self._lines(self._report.errors))
@@ -216,8 +219,21 @@ class _Loading:
         )
         if not is_doubtful:
             self._report.errors += checks.check_rule(rule, its_sources)
+            self._read_tests(rule, table, its_sources)
         self._report.warnings += checks.lint_rule(rule)
         return rule
+
+    def _read_tests(self, rule: Rule, table: RuleTable, sources: list[Source]) -> None:
+        """Make the tests of a rule, but for those that were refused."""
+        for number, its in enumerate(table.test, start=1):
+            place = ("rule", rule.name, "test", str(number))
+            if any(refused[: len(place)] == place for refused in self._refused):
+                continue
+            made = rule_test(rule, number, its, sources)
+            if isinstance(made, list):
+                self._report.errors += made
+            else:
+                self._tests.append(made)
 
     def _memory_max(self, document: Document, rules: list[Rule]) -> int:
         """Find out what the rules may hold; where nobody said, fit them into it."""
@@ -253,7 +269,7 @@ class _Loading:
         )
 
     def _password(self, table: EmailTable) -> str | None:
-        if not self._with_password or self._is_refused("email", *EmailTable.keys):
+        if not self._with_password or self._is_refused("email", *EmailTable.known):
             return None
         if self._file.is_public and self._has_password:
             self._report.refuse(
@@ -305,6 +321,8 @@ class _Loading:
     def _where(self, place: tuple[str, ...]) -> str:
         """Write a place: ``alertd.toml: rule "ssh": match.user``."""
         match place:
+            case ("rule", name, "test", number, *keys):
+                table = f"rule {show(name)}: test {number}"
             case ("rule" | "source" as kind, name, *keys):
                 table = f"{kind} {show(name)}"
             case (section, key, *keys) if key in self._overrides.get(section, {}):

@@ -46,7 +46,7 @@ class _Environment(EnvSettingsSource):
 
 
 def _model(name: str, table: type[Table]) -> type[BaseModel]:
-    keys: dict[str, Any] = dict.fromkeys(table.keys, (str, ...))
+    keys: dict[str, Any] = dict.fromkeys(table.known, (str, ...))
     return create_model(name, **keys)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from alertd.config import units, values
+from alertd.config import rule_tests, units, values
 from alertd.config.conditions import selector
 from alertd.config.kinds import KEYS_OF
-from alertd.config.tables import Table, named, optional, required, section
+from alertd.config.tables import Table, listed, named, optional, required, section
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -74,6 +74,18 @@ class SourceTable(Table):
     lateness: float = optional(units.duration, 0.0)
 
 
+class RuleTestTable(Table):
+    """``[[rule.NAME.test]]``: lines, and the alerts that they should raise."""
+
+    lines: tuple[str, ...] = required(rule_tests.lines, "Mar  1 12:00:01 db-1 app: ERROR")
+    alerts: int = required(values.whole(0, MOST_EVENTS, example=1), 1)
+    keys: tuple[rule_tests.KeyPairs, ...] | None = optional(rule_tests.keys, None)
+    counts: tuple[int, ...] | None = optional(rule_tests.counts, None)
+    source: str | None = optional(values.text, None)
+    header: str | None = optional(values.text, None)
+    every: float = optional(units.duration, 1.0)
+
+
 class RuleTable(Table):
     """``[rule.NAME]``: what to look for, and how much is too much."""
 
@@ -102,6 +114,7 @@ class RuleTable(Table):
     recipients: tuple[str, ...] | None = optional(_addresses, None)
     severity: Severity = optional(values.choice("info", "warning", "critical"), "critical")
     description: str = optional(values.any_text, "")
+    test: tuple[RuleTestTable, ...] = listed(RuleTestTable)
 
 
 class Document(Table):

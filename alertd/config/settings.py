@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from alertd.core.rules import Rule, Source
+    from alertd.core.rules import Rule, RuleTest, Source
 
 Security: TypeAlias = Literal["starttls", "tls", "none"]
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
@@ -78,6 +78,7 @@ class Config:
         log: How alertd speaks about itself.
         memory_max: Bytes that all rules together may hold.
         warnings: What is allowed but probably not meant, written like an error.
+        tests: What the rules should do, in the file's order.
     """
 
     path: Path
@@ -88,3 +89,4 @@ class Config:
     log: Log
     memory_max: int
     warnings: tuple[str, ...] = ()
+    tests: tuple[RuleTest, ...] = ()

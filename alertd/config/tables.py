@@ -13,6 +13,7 @@ alertd is ready, and more memory than all of alertd's own code.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, cast
 
 from alertd.config.errors import Finding, RefusedError, closest, show
@@ -49,17 +50,17 @@ class Table:
     The values of a table in which every key is known.
 
     Attributes:
-        keys: What it may hold, in the order in which people are told.
+        known: The keys that it may hold, in the order in which people are told.
         given: The keys that stand there, with values that they may have.
         misspelt: The keys that others there are likely to mean.
     """
 
-    keys: ClassVar[Mapping[str, Key]]
+    known: ClassVar[Mapping[str, Key]]
     given: frozenset[str]
     misspelt: frozenset[str]
 
     def __init_subclass__(cls) -> None:
-        cls.keys = {name: key for name, key in vars(cls).items() if isinstance(key, Key)}
+        cls.known = {name: key for name, key in vars(cls).items() if isinstance(key, Key)}
 
     def __init__(
         self,
@@ -73,7 +74,7 @@ class Table:
 
     def values(self, *, without: Collection[str]) -> dict[str, Any]:
         """Give the values by key, but for some."""
-        return {name: getattr(self, name) for name in self.keys if name not in without}
+        return {name: getattr(self, name) for name in self.known if name not in without}
 
 
 def optional(read: Callable[[object], Value], default: Value) -> Value:
@@ -125,6 +126,29 @@ def named(kind: type[AnyTable]) -> dict[str, AnyTable]:
     return cast("dict[str, AnyTable]", Key(read, dict))
 
 
+def listed(kind: type[AnyTable]) -> tuple[AnyTable, ...]:
+    """Declare a list of tables: ``[[…]]``."""
+
+    def read(reading: Reading, value: object, place: Place) -> tuple[AnyTable, ...]:
+        if not isinstance(value, list):
+            text = f"expected a list of tables, got {show(value)}; write [[{_header(place)}]]"
+            reading.refuse(place, Finding((), text))
+            raise _Refused
+        tables = []
+        for number, below in enumerate(value, start=1):
+            with suppress(_Refused):
+                tables.append(reading.table(kind, below, (*place, str(number))))
+        if len(tables) < len(value):
+            raise _Refused
+        return tuple(tables)
+
+    return cast("tuple[AnyTable, ...]", Key(read, tuple))
+
+
+def _header(place: Place) -> str:
+    return ".".join(show(key)[1:-1] for key in place)
+
+
 def _plain(read: Callable[[object], object]) -> Callable[[Reading, object, Place], object]:
     def read_at(reading: Reading, value: object, place: Place) -> object:
         try:
@@ -162,11 +186,11 @@ class Reading:
             place: Where it stands.
         """
         given = self.mapping(value, place)
-        unknown = [name for name in given if name not in kind.keys]
-        meant = {name: closest(name, kind.keys) for name in unknown}
+        unknown = [name for name in given if name not in kind.known]
+        meant = {name: closest(name, kind.known) for name in unknown}
         values: dict[str, object] = {}
         accepted = []
-        for name, key in kind.keys.items():
+        for name, key in kind.known.items():
             there = (*place, name)
             try:
                 if name in given:
@@ -191,9 +215,11 @@ class Reading:
         """Insist on a table."""
         if isinstance(value, dict):
             return value
-        header = ".".join(show(key)[1:-1] for key in place)
+        header = _header(place)
         if place in {("rule",), ("source",)}:
             header += ".NAME"
+        if place[2:3] == ("test",):
+            header = f"[{_header(place[:3])}]"
         self.refuse(place, Finding((), f"expected a table, got {show(value)}; write [{header}]"))
         raise _Refused
 
@@ -216,7 +242,7 @@ def _unknown(place: Place, meant: str | None, kind: type[Table], value: object) 
     what = f"unknown key {show(key)}"
     if meant:
         return f"{what}; did you mean {show(meant)}?"
-    if isinstance(value, dict) and len(place) > 2:  # noqa: PLR2004 - a rule or source
+    if isinstance(value, dict) and len(place) == 3:  # noqa: PLR2004 - a rule or source
         name = show(f"{place[1]}.{key}")
         return f"{what}; a name with a dot stands in quotes: [{place[0]}.{name}]"
-    return f"{what}; the keys here are {', '.join(kind.keys)}"
+    return f"{what}; the keys here are {', '.join(kind.known)}"

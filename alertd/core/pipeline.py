@@ -51,7 +51,7 @@ class Pipeline:
     Args:
         sources: Where lines come from.
         rules: What is too much.
-        matchers: One a source, by its name.
+        matchers: One a source, by its name.  What they find for other rules is left out.
         stored: What to continue from.
         is_journaled: Whether ``take_journal`` will be called; what was judged is kept for it.
         host: The name of this machine, by which alertd's own mails are known in a mail log.
@@ -87,6 +87,12 @@ class Pipeline:
         self._own = {
             source.name: OwnLines(host) for source in sources if source.format in LOOKED_INTO
         }
+        self._has_others = any(
+            name not in self.rules
+            for source in sources
+            if source.name in matchers
+            for name in matchers[source.name].names
+        )
         self.own = 0
         self.counters = Counters()
         self.counters_of: dict[str, Counters] = {}
@@ -159,6 +165,8 @@ class Pipeline:
         self._count(self.counters, matched.counters)
         self._count(self.counters_of.setdefault(batch.source, Counters()), matched.counters)
         matches = matched.matches
+        if self._has_others:
+            matches = [match for match in matches if match.rule in self.rules]
         own = self._own.get(batch.source)
         if matches and own is not None:
             found = len(matches)

@@ -168,3 +168,32 @@ class Rule:
         """
         meaning = (self.kind, sorted(self.sources), self.match, self.unless, self.keyed_by)
         return hashlib.blake2b(repr(meaning).encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTest:
+    """
+    Lines, and the alerts of a rule that they should raise.
+
+    Attributes:
+        rule: The name of the rule.
+        number: Its position among the rule's tests, from 1.
+        source: The name of the source whose lines they are.
+        lines: Each without its line end.
+        alerts: How many alerts there should be.
+        keys: What each of them should be about, pairs of ``group_by`` field and value in any order;
+            empty if that does not matter.
+        counts: The count of each; empty if that does not matter.
+        header: The first line of a csv without ``columns``, else empty.
+        every: Seconds between two lines where none has a time.
+    """
+
+    rule: str
+    number: int
+    source: str
+    lines: tuple[str, ...]
+    alerts: int
+    keys: tuple[tuple[tuple[str, str], ...], ...] = ()
+    counts: tuple[int, ...] = ()
+    header: str = ""
+    every: float = 1.0

@@ -1,0 +1,210 @@
+"""Tests of rules that stand in the configuration: who runs them, and what a failed one prevents."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from living import alertd, append
+
+from alertd import config
+from alertd.cli import main
+from alertd.control import ControlError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from living import Mailbox
+
+SETTINGS = """
+[source.auth]
+paths = ["{logs}/auth.log"]
+
+[rule.ssh]
+match = 'Failed for (?P<ip>\\S+)$'
+group_by = "ip"
+more_than = 1
+within = "10m"
+
+[[rule.ssh.test]]
+lines = ["Failed for 203.0.113.9", "Failed for 203.0.113.8", "Failed for 203.0.113.9"]
+alerts = 1
+keys = [{{ ip = "203.0.113.9" }}]
+counts = [2]
+
+[[rule.ssh.test]]
+lines = ["Failed for 203.0.113.9", "Accepted for 203.0.113.9"]
+alerts = {alerts}
+
+[rule.other]
+match = 'other'
+more_than = 0
+within = "1m"
+
+[[rule.other.test]]
+lines = "another line"
+alerts = 1
+"""
+EMAIL = """
+[email]
+host = "127.0.0.1"
+security = "none"
+sender = "alertd@example.com"
+recipients = ["ops@example.com"]
+"""
+PROBLEM = (
+    'rule "ssh": test 2: expected 1 alert, got 0: 1 of 2 lines counted; line 2 does not: '
+    "'Failed for (?P<ip>\\S+)$' is not in it"
+)
+
+
+def written(directory: Path, *, alerts: int) -> str:
+    """Write a configuration of which the second test expects so many alerts; 0 is right."""
+    path = directory / "alertd.toml"
+    state = f'[state]\ndirectory = "{directory}/state"\n'
+    path.write_text(EMAIL + state + SETTINGS.format(logs=directory, alerts=alerts))
+    return str(path)
+
+
+def test_test_says_of_each_whether_it_passes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line each, and a sum."""
+    assert 0 == main(["test", "--config", written(tmp_path, alerts=0)])
+
+    assert [
+        'ok    rule "ssh": test 1',
+        'ok    rule "ssh": test 2',
+        'ok    rule "other": test 1',
+        "3 passed, 0 failed",
+    ] == capsys.readouterr().out.splitlines()
+
+
+def test_test_says_what_a_rule_makes_of_each_line_of_a_failed_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Like ``explain``."""
+    assert os.EX_CONFIG == main(["test", "--config", written(tmp_path, alerts=1), "ssh"])
+
+    assert [
+        'ok    rule "ssh": test 1',
+        f"FAIL  {PROBLEM}",
+        "        1  Failed for 203.0.113.9",
+        "           counts for ip = 203.0.113.9",
+        "        2  Accepted for 203.0.113.9",
+        "           does not count: 'Failed for (?P<ip>\\S+)$' is not in it",
+        "1 passed, 1 failed",
+    ] == capsys.readouterr().out.splitlines()
+
+
+def test_test_says_where_it_rang_and_when(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For the line that raised an alert nobody expects."""
+    path = tmp_path / "alertd.toml"
+    path.write_text(
+        EMAIL
+        + SETTINGS.format(logs=tmp_path, alerts=0).replace(
+            '"another line"\nalerts = 1', '"2026-03-01T12:00:00Z another line"\nalerts = 0'
+        )
+    )
+
+    assert os.EX_CONFIG == main(["test", "--config", str(path), "other"])
+
+    assert (
+        "           counts; rings at 2026-03-01 12:00:00 UTC with a count of 1"
+        in capsys.readouterr().out.splitlines()
+    )
+
+
+def test_test_takes_the_rules_that_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And knows those that there are."""
+    path = written(tmp_path, alerts=1)
+
+    assert 0 == main(["test", "--config", path, "other"])
+    assert "1 passed, 0 failed" in capsys.readouterr().out
+    assert os.EX_USAGE == main(["test", "--config", path, "shh"])
+    assert "there is no rule shh; there are ssh, other" in capsys.readouterr().err
+
+
+def test_test_without_tests_says_how_to_write_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is no error."""
+    path = tmp_path / "alertd.toml"
+    path.write_text(EMAIL + SETTINGS.format(logs=tmp_path, alerts=0).partition("[[")[0])
+
+    assert 0 == main(["test", "--config", str(path)])
+    assert "[[rule.NAME.test]]" in capsys.readouterr().out
+
+
+def test_check_runs_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says that they pass, or what is wrong, where other errors are said."""
+    assert 0 == main(["check", "--config", written(tmp_path, alerts=0)])
+    assert "the rules pass all 3 tests" in capsys.readouterr().out
+
+    path = written(tmp_path, alerts=1)
+    assert os.EX_CONFIG == main(["check", "--config", path])
+    assert (
+        f"alertd: error: {path}: {PROBLEM}; see what it makes of each line: alertd test\n"
+        == capsys.readouterr().err
+    )
+
+
+def test_run_does_not_start_with_a_rule_that_fails_its_own_test(tmp_path: Path) -> None:
+    """It exits like ``check``, and says the same."""
+    path = written(tmp_path, alerts=1)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "alertd", "run", "--config", path],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+    assert os.EX_CONFIG == done.returncode
+    assert f"alertd: error: {path}: {PROBLEM}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_reload_is_refused_whose_rule_fails_its_own_test(
+    tmp_path: Path, logs: Path, box: Mailbox
+) -> None:
+    """What ran before still runs, tests and all; with the test put right the reload succeeds."""
+    log = logs / "auth.log"
+    log.touch()
+    with alertd(tmp_path, SETTINGS.format(logs=logs, alerts=0), box.port) as daemon:
+        daemon.start()
+        assert [2, 1] == [rule["tests"] for rule in daemon.status()["rules"].values()]
+
+        failing = SETTINGS.format(logs=logs, alerts=1)
+        daemon.configure(
+            failing.replace("more_than = 1\n", 'more_than = 1\nrecipients = ["new@example.com"]\n')
+        )
+        with pytest.raises(ControlError, match="test 2: expected 1 alert, got 0") as refused:
+            daemon.reload()
+        assert os.EX_CONFIG == refused.value.exit_code
+        append(log, "Failed for 203.0.113.9", "Failed for 203.0.113.9")
+        box.wait_for(1)
+        assert [["ops@example.com"]] == box.recipients
+
+        daemon.configure(SETTINGS.format(logs=logs, alerts=0))
+        assert 2 == daemon.reload()["rules"]
+
+
+def test_a_rule_means_the_same_whatever_its_tests(tmp_path: Path) -> None:
+    """Its windows outlive a reload that only changes those."""
+    few, many = (
+        config.load(tmp_path / "alertd.toml", {}).rules
+        for alerts in (0, 1)
+        if written(tmp_path, alerts=alerts)
+    )
+
+    assert few == many
+    assert [rule.identity for rule in few] == [rule.identity for rule in many]
