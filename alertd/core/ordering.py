@@ -40,6 +40,9 @@ LAST_FILE: File = (chr(0x10FFFF), "")
 NO_LIMIT = 1 << 62
 """Matches in a portion that holds all of them."""
 
+_STALE = 64
+"""Entries of ``_by_front`` beside twice those that hold, before the others are thrown away."""
+
 
 class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     """
@@ -110,6 +113,10 @@ class Ordering:
         if self._fronts.get(file) != known:
             self._fronts[file] = known
             heapq.heappush(self._by_front, (known, file))
+            # What held earlier goes when it comes up, and nobody asks while nothing waits.
+            if len(self._by_front) > 2 * len(self._fronts) + _STALE:
+                self._by_front = [(front, file) for file, front in self._fronts.items()]
+                heapq.heapify(self._by_front)
 
     def at_end(self, file: File) -> None:
         """Note that a file has been read to its end, or cannot be read, or is gone."""

@@ -251,6 +251,19 @@ def test_flush_releases_everything() -> None:
 STEPS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), min_size=1, max_size=60)
 
 
+def test_what_is_known_of_fronts_does_not_grow_while_nothing_waits() -> None:
+    """A file is behind a little at every look, for months, and nothing in it matches."""
+    ordering = Ordering(0)
+    for second in range(10_000):
+        ordering.behind(A, second)
+    ordering.behind(B, 20_000)
+    read(ordering, B, 9_998, 9_999, 20_000, at_end=False)
+
+    assert 100 > len(ordering._by_front)
+    assert A == ordering.slowest()
+    assert [9_998] == times(ordering.release())
+
+
 @given(STEPS, st.randoms(use_true_random=False), st.integers(0, 60))
 def test_any_interleaving_gives_one_sorted_stream(
     steps: list[tuple[int, int]], choice: random.Random, frozen_after: int
