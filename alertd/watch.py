@@ -221,6 +221,10 @@ class Watch:
         if file.is_behind:
             self.pipeline.behind(file.source, place(file), file.framing.newest_time)
         else:
+            # What waited for this one is behind from now on, lest others' matches pass it.
+            for later in self._tailer.waiting_for(file):
+                self._behind.add((later.source, place(later)))
+                self.pipeline.behind(later.source, place(later), later.framing.newest_time)
             self._behind.discard((file.source, place(file)))
             self.pipeline.at_end(file.source, place(file))
 

@@ -5,7 +5,7 @@ A ``Tailer`` hands out ``Batch``es of complete lines and keeps each file's posit
 only when it is told that lines took effect.
 
     tailer.py       the interface; reading; when to look
-    hints.py        what the kernel says has changed
+    hints.py        what the kernel says has changed; caught.py, the new files among it, open
     survey.py       what lies in the directories; globs.py, which of it a glob means
     look.py         one such look, as the steps that judge it pass it on
     placement.py    where each file begins or continues: the steps, in their order

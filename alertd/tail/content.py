@@ -16,12 +16,15 @@ import lzma
 import os
 import stat
 import zlib
+from copy import copy
 from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
 from alertd.tail.identity import WITNESS, digest, generation_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    from alertd.tail.identity import Witness
 
 COMPRESSED: Final = (".gz", ".bz2", ".xz")
 _PIECE: Final = 1 << 20
@@ -78,6 +81,12 @@ class Content:
         except BaseException:
             os.close(self.fd)
             raise
+
+    def again(self) -> Content:
+        """Return the same file, open once more."""
+        other = copy(self)
+        other.fd = os.dup(self.fd)
+        return other
 
     def status(self) -> os.stat_result:
         """Return what the file system says about it now."""
@@ -236,6 +245,11 @@ def holds(content: Content, offset: int, head: bytes, marker: bytes) -> bool:
         digest(content.read(size, 0)) == head
         and digest(content.read(size, offset - size)) == marker
     )
+
+
+def holds_any(content: Content, seen: Iterable[Witness]) -> bool:
+    """Tell whether one of these was read here too; a stream is read forwards only once."""
+    return any(holds(content, *one) for one in sorted(seen))
 
 
 def witness(content: Content, offset: int) -> tuple[bytes, bytes]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from alertd.core.framing import Framing
+    from alertd.tail.caught import Caught
     from alertd.tail.content import Content
     from alertd.tail.descriptors import Descriptors
     from alertd.tail.roster import Roster
@@ -24,14 +25,20 @@ class Enrolment:
     Args:
         roster: Where they are kept.
         descriptors: Where they are open.
+        caught: Told what is followed.
         monotonic: Seconds that no clock adjustment moves.
     """
 
     def __init__(
-        self, roster: Roster, descriptors: Descriptors, monotonic: Callable[[], float]
+        self,
+        roster: Roster,
+        descriptors: Descriptors,
+        caught: Caught,
+        monotonic: Callable[[], float],
     ) -> None:
         self._roster = roster
         self._descriptors = descriptors
+        self._caught = caught
         self._monotonic = monotonic
         self._recent: list[FollowedFile] = []
 
@@ -81,6 +88,7 @@ class Enrolment:
         file.is_wanted = not file.is_rotated
         self._descriptors.keep(file, content)
         self._roster.add(file)
+        self._caught.followed(source, file.inode)
         self._recent.append(file)
         self._roster.behind[file] = None
         return file

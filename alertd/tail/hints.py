@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from watchfiles._rust_notify import RustNotify
 
     from alertd.tail.survey import View
 
@@ -37,6 +40,9 @@ _ENDLESS_MS: Final = 3_600_000
 _RETRY: Final = 30.0
 """Seconds before trying again to watch, after the kernel refused to."""
 
+_ADDED: Final = 1
+"""What watchfiles calls a name that is new, be it by renaming."""
+
 _MOST: Final = 8192
 """Directories watched; the scan alone looks after more."""
 
@@ -48,14 +54,23 @@ class Hints:
     Args:
         report: Told the paths of what changed.
         on_start: Called when changes begin to be reported: earlier ones were not.
+        catch: Told new names at once, in a thread that waits for nobody.
 
     Attributes:
         parents: Watched only because what is wanted below them does not exist yet.
     """
 
-    def __init__(self, report: Callable[[set[str]], None], on_start: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        report: Callable[[set[str]], None],
+        on_start: Callable[[], None],
+        catch: Callable[[list[str]], None],
+    ) -> None:
         self._report = report
         self._on_start = on_start
+        self._catch = catch
+        self._changed: set[str] = set()
+        self._lock = threading.Lock()
         self._wanted: frozenset[tuple[str, int, int]] = frozenset()
         self._is_changed = asyncio.Event()
         self._is_refused = False
@@ -110,18 +125,34 @@ class Hints:
             True,  # noqa: FBT003 - directories that may not be looked into are left out
         ) as notify:
             self._on_start()
-            step = IDLE_STEP_MS
-            while True:
-                patience = 1000 * _ACTIVE if step == STEP_MS else _ENDLESS_MS
-                changes = await asyncio.to_thread(notify.watch, 0, step, int(patience), stop)
-                if isinstance(changes, set):
-                    step = STEP_MS
-                    self._is_refused = False
-                    self._report({path for _, path in changes})
-                elif changes == "timeout":
-                    step = IDLE_STEP_MS
-                else:
-                    return
+            await asyncio.to_thread(self._listen, notify, stop, asyncio.get_running_loop())
+
+    def _listen(
+        self, notify: RustNotify, stop: asyncio.Event, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        """Hear of changes until told to stop, however busy everybody else is."""
+        step = IDLE_STEP_MS
+        while True:
+            patience = 1000 * _ACTIVE if step == STEP_MS else _ENDLESS_MS
+            changes = notify.watch(0, step, int(patience), stop)
+            if isinstance(changes, set):
+                step = STEP_MS
+                self._is_refused = False
+                self._catch([path for kind, path in changes if kind == _ADDED])
+                with self._lock:
+                    is_told = bool(self._changed)
+                    self._changed.update(path for _, path in changes)
+                if not is_told:
+                    loop.call_soon_threadsafe(self._tell)
+            elif changes == "timeout":
+                step = IDLE_STEP_MS
+            else:
+                return
+
+    def _tell(self) -> None:
+        with self._lock:
+            changed, self._changed = self._changed, set()
+        self._report(changed)
 
     async def _wait_after(self, error: BaseException | None) -> None:
         """Wait before watching again: until the directories change, or for a while."""

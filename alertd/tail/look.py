@@ -32,7 +32,19 @@ class UndecidedError(Exception):
 
 
 class Fresh(NamedTuple):
-    """A file that is not followed yet, opened; without globs if it was only found beside one."""
+    """
+    A file that is not followed yet, opened.
+
+    Attributes:
+        path: Its name, or the last one that it had.
+        target: Where that leads, if it is a symbolic link.
+        globs: What means it; nothing if it was only found beside what is meant.
+        key: Which file.
+        content: Its bytes.
+        size: How many they were.
+        mtime_ns: When it was last written to.
+        is_nameless: It has no name any more, or none that is known.
+    """
 
     path: str
     target: str
@@ -41,6 +53,12 @@ class Fresh(NamedTuple):
     content: Content
     size: int
     mtime_ns: int
+    is_nameless: bool = False
+
+    @property
+    def name(self) -> str:
+        """What it is called; nothing if that is another file's name by now."""
+        return "" if self.is_nameless else self.path.rpartition("/")[2]
 
 
 @dataclass(slots=True)
@@ -77,6 +95,15 @@ class Look:
         """Return the paths in some directory that look like rotations of a path."""
         like = join(directory, home.rpartition("/")[2])
         return [join(directory, name) for name in self.rotations.get(like, ())]
+
+    @property
+    def inodes(self) -> set[tuple[int, int]]:
+        """What was seen, under whatever names."""
+        return {
+            (listing.device, entry.inode)
+            for listing in self.view.listings.values()
+            for entry in listing.names.values()
+        }
 
     def inode_of(self, path: str) -> tuple[int, int]:
         """Return what a path that was listed stands for."""

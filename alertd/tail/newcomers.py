@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from alertd.core.rules import Source
+    from alertd.tail.caught import Caught
     from alertd.tail.content import Content
     from alertd.tail.copies import Copies
     from alertd.tail.descriptors import Descriptors
@@ -46,14 +47,16 @@ class Newcomers:
         self,
         roster: Roster,
         descriptors: Descriptors,
+        caught: Caught,
         enrolment: Enrolment,
+        *,
         copies: Copies,
         troubles: Troubles,
-        *,
         clock: Callable[[], float],
     ) -> None:
         self._roster = roster
         self._descriptors = descriptors
+        self._caught = caught
         self._enrolment = enrolment
         self._copies = copies
         self._troubles = troubles
@@ -69,7 +72,10 @@ class Newcomers:
         for start in range(0, len(waiting), _AT_ONCE):
             part = waiting[start : start + _AT_ONCE]
             # Their links have been judged, and they must lead to what was judged.
-            opened = await away(open_all, [one.path for _, one in part], follows_links=True)
+            opened = await self._caught.open(
+                [(one.path, inode) for inode, one in part],
+                lambda paths: away(open_all, paths, follows_links=True),
+            )
             for (inode, one), content in zip(part, opened, strict=True):
                 if isinstance(content, OSError):
                     self._could_not_open(source, one, content)

@@ -27,10 +27,12 @@ from alertd.tail.unseen import Unseen
 from alertd.tail.whereabouts import locate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from alertd.core.rules import Source
+    from alertd.tail.caught import Caught
     from alertd.tail.descriptors import Descriptors
+    from alertd.tail.followed import FollowedFile
     from alertd.tail.look import Fresh
     from alertd.tail.roster import Roster
     from alertd.tail.survey import Survey
@@ -52,6 +54,7 @@ class Placement:
     Args:
         roster: Where the decisions are kept.
         descriptors: The files that are open.
+        caught: Files that were opened when they were named first.
         troubles: Where what cannot be followed is said.
         clock: Unix seconds.
         monotonic: Seconds that no clock adjustment moves.
@@ -61,6 +64,7 @@ class Placement:
         self,
         roster: Roster,
         descriptors: Descriptors,
+        caught: Caught,
         troubles: Troubles,
         *,
         clock: Callable[[], float],
@@ -68,25 +72,50 @@ class Placement:
     ) -> None:
         self._roster = roster
         self._descriptors = descriptors
+        self._caught = caught
         self._clock = clock
         self._monotonic = monotonic
         self._view = View()
         self._waited_for_names: dict[str, int] = {}
         """Looks in a row, by source, that were left to the next one for that reason."""
-        self._enrolment = enrolment = Enrolment(roster, descriptors, monotonic)
+        self._enrolment = enrolment = Enrolment(roster, descriptors, caught, monotonic)
         self._copies = Copies(roster, descriptors, monotonic)
         self._truncation = Truncation(roster, descriptors, enrolment, troubles, monotonic)
         self._resumption = Resumption(roster, enrolment, self._truncation, troubles, monotonic)
         self._unseen = Unseen(
-            roster, descriptors, enrolment, self._truncation, self._copies, clock=clock
+            roster,
+            descriptors,
+            caught,
+            enrolment,
+            truncation=self._truncation,
+            copies=self._copies,
+            clock=clock,
         )
         self._newcomers = Newcomers(
-            roster, descriptors, enrolment, self._copies, troubles, clock=clock
+            roster,
+            descriptors,
+            caught,
+            enrolment,
+            copies=self._copies,
+            troubles=troubles,
+            clock=clock,
         )
 
-    async def settle(self, sources: Sequence[Source], survey: Survey, view: View) -> float | None:
+    async def settle(
+        self,
+        sources: Sequence[Source],
+        survey: Survey,
+        view: View,
+        see_again: Callable[[Sequence[FollowedFile]], Awaitable[None]],
+    ) -> float | None:
         """
         Bring what is followed into line with what was seen.
+
+        Args:
+            sources: All of them.
+            survey: What their globs mean.
+            view: What was seen.
+            see_again: Looks at the sizes of files.
 
         Returns:
             Seconds after which another look is needed, because something was about to change.
@@ -105,6 +134,11 @@ class Placement:
             except UndecidedError as error:
                 undecided |= error.homes
         await self._copies.settle(look)
+        # What was written before a new file was made comes before its lines, and may have been
+        # written since its writer's old file was looked at.
+        growing = {file.source for file in self._roster if file.is_unplaced}
+        if growing:
+            await see_again([file for file in self._roster if file.source in growing])
         self._roster.undecided = undecided
         for file in self._roster:
             file.is_unplaced = False
@@ -116,6 +150,11 @@ class Placement:
             file.was_empty = file.offset == 0
         await self._unseen.note(look)
         return look.again_in
+
+    @property
+    def judged(self) -> Mapping[tuple[int, int], int]:
+        """Inodes and times of modification of the rotations that need not be followed."""
+        return self._unseen.seen
 
     def _let_go(self, sources: Sequence[Source]) -> None:
         """Do not look for files of sources that are no more; their positions are kept."""

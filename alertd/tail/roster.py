@@ -101,8 +101,9 @@ class Roster:
     def is_waiting(self, file: FollowedFile) -> bool:
         """Tell whether an older file of the same name has, or may have, lines that come first."""
         home = (file.source, file.home)
-        if home in self.undecided and not file.is_held:
-            return True
+        if home in self.undecided:
+            # It is undecided because of what is held, perhaps: that must come to an end.
+            return not file.is_held
         return any(
             other.rank < file.rank and other.is_behind for other in self.at_home(*home)
         ) or any(

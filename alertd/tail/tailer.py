@@ -23,6 +23,7 @@ import structlog
 
 from alertd.core.events import Batch
 from alertd.tail.away import away, read_piece
+from alertd.tail.caught import Caught
 from alertd.tail.descriptors import Descriptors
 from alertd.tail.hints import Hints
 from alertd.tail.placement import Placement
@@ -106,8 +107,14 @@ class Tailer:
         self._survey = Survey(self._sources, own)
         self._scan_wanted = asyncio.Event()
         self._descriptors = Descriptors(self._troubles, self._scan_wanted.set)
+        self._caught = Caught(self._is_of_interest)
         self._placement = Placement(
-            self._roster, self._descriptors, self._troubles, clock=clock, monotonic=monotonic
+            self._roster,
+            self._descriptors,
+            self._caught,
+            self._troubles,
+            clock=clock,
+            monotonic=monotonic,
         )
         self._by_path: dict[str, list[FollowedFile]] = {}
         self._directories = self._placement.directories()
@@ -115,7 +122,7 @@ class Tailer:
         self._said_empty: set[tuple[str, str]] = set()
         self._scanning = asyncio.Lock()
         self._readable = asyncio.Event()
-        self._hints = Hints(self._hint, self._scan_wanted.set)
+        self._hints = Hints(self._hint, self._scan_wanted.set, self._caught.catch)
 
     # -- for the daemon
 
@@ -189,6 +196,14 @@ class Tailer:
             ):
                 ready.append(file)
         return ready
+
+    def waiting_for(self, file: FollowedFile) -> list[FollowedFile]:
+        """Return the files of the same name that have lines to read after those of a file."""
+        return [
+            other
+            for other in self._roster.at_home(file.source, file.home)
+            if other.rank > file.rank and other.is_behind
+        ]
 
     @property
     def has_unread(self) -> bool:
@@ -273,6 +288,7 @@ class Tailer:
         async with self._scanning:
             for file in self.files():
                 self._descriptors.close(file)
+            self._caught.close()
 
     async def scan(self) -> None:
         """Look at every directory and every file now."""
@@ -283,7 +299,7 @@ class Tailer:
 
     async def _read(self, file: FollowedFile, most: int) -> Batch | None:
         content = await self._descriptors.open(file)
-        if content is None or file.is_unplaced:
+        if content is None or file.is_unplaced or self._roster.is_waiting(file):
             return None
         behind = file.size - file.offset
         want = min(most, FAR_BEHIND if behind >= FAR_BEHIND else CHUNK)
@@ -418,6 +434,7 @@ class Tailer:
         began = self._clock()
         await self._sweep(is_forced=is_forced)
         is_doubtful = any(file.is_suspect for file in self._roster)
+        self._caught.begin()
         view = await away(
             self._survey.look,
             self._directories,
@@ -425,10 +442,13 @@ class Tailer:
         )
         if view.is_changed:
             self._view = view
-            again_in = await self._placement.settle(self._sources, self._survey, view)
+            again_in = await self._placement.settle(
+                self._sources, self._survey, view, self._see_again
+            )
             if again_in is not None:
                 asyncio.get_running_loop().call_later(again_in, self._scan_wanted.set)
             self._index()
+            self._caught.note(self._roster, self._placement.judged)
             for kind, source, path, detail in view.refused:
                 self._troubles.begin(Problem(kind, source, path, detail))
             for source, glob in view.empty:
@@ -454,13 +474,19 @@ class Tailer:
             or now - file.looked_at >= _ACTIVE
             or file.problem is not None
         ]
-        looks = [
-            (file.content.fd if file.content is not None else -1, file.path, file.target)
-            for file in due
-        ]
-        for file, (status, is_switched) in zip(due, await away(_stat_all, looks), strict=True):
+        for file in due:
             file.looked_at = now
             file.problem = None
+        await self._see_again(due)
+
+    async def _see_again(self, files: Sequence[FollowedFile]) -> None:
+        """Look at the sizes of some files."""
+        looks = [
+            (file.content.fd if file.content is not None else -1, file.path, file.target)
+            for file in files
+        ]
+        now = self._monotonic()
+        for file, (status, is_switched) in zip(files, await away(_stat_all, looks), strict=True):
             if status is None or is_switched:
                 self._scan_wanted.set()
             if status is not None and not file.is_archive:
@@ -517,7 +543,8 @@ class Tailer:
     def _index(self) -> None:
         by_path: dict[str, list[FollowedFile]] = {}
         for file in self._roster:
-            for path in {file.path, file.target}:
+            # What is called as a deleted file was is another one.
+            for path in () if file.is_deleted else {file.path, file.target}:
                 by_path.setdefault(path, []).append(file)
         self._by_path = by_path
         self._directories = self._placement.directories()

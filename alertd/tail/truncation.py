@@ -15,6 +15,7 @@ same, by what was read a little earlier, lest all of it be read again.
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -40,6 +41,9 @@ log = structlog.get_logger(__name__)
 
 _TICK: Final = 0.01
 """Seconds to which files' times are exact, at worst."""
+
+_SETTLED_NS: Final = 100_000_000
+"""Whatever happens in the same tick of the clock leaves a time of modification unchanged."""
 
 _A_LINE: Final = 128
 """Bytes below which an estimate says nothing."""
@@ -90,6 +94,8 @@ class Truncation:
         seen = file.witnesses
         try:
             status = content.status()
+            if _is_untouched(file, status):
+                return
             is_shorter = status.st_size < file.growth.peak  # it may grow while it is compared
             is_same = status.st_size >= file.offset and await away(holds, content, *seen[0])
         except OSError as error:
@@ -248,6 +254,16 @@ class Truncation:
             if file is None or (file is not but and file.copy_of is not None):
                 siblings.append(path)
         return await away(first_that_holds, siblings, seen)
+
+
+def _is_untouched(file: FollowedFile, status: os.stat_result) -> bool:
+    """Tell whether a file was not written to since its content was compared last."""
+    return (
+        not file.is_suspect
+        and status.st_mtime_ns == file.verified_ns
+        and status.st_size == file.growth.peak
+        and time.time_ns() - status.st_mtime_ns > _SETTLED_NS
+    )
 
 
 def _unseen(file: FollowedFile, since_ns: int, remains: Remains) -> int:

@@ -23,10 +23,10 @@ import structlog
 
 from alertd.core.framing import Framing
 from alertd.tail.away import away
-from alertd.tail.content import COMPRESSED, Archive, Content, begins_like, holds
+from alertd.tail.content import COMPRESSED, Archive, Content, begins_like, holds_any
 from alertd.tail.identity import WITNESS
 from alertd.tail.look import Fresh, UndecidedError
-from alertd.tail.rotation import oldest_first, uncompressed
+from alertd.tail.rotation import is_rotation_of, oldest_first, uncompressed
 from alertd.tail.siblings import (
     directory_of,
     key_of,
@@ -36,14 +36,15 @@ from alertd.tail.siblings import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from alertd.core.rules import Source
+    from alertd.tail.caught import Catch, Caught
     from alertd.tail.copies import Copies
     from alertd.tail.descriptors import Descriptors
     from alertd.tail.enrolment import Enrolment
     from alertd.tail.followed import FollowedFile
-    from alertd.tail.identity import StoredFile
+    from alertd.tail.identity import FileKey, StoredFile
     from alertd.tail.look import Look
     from alertd.tail.roster import Roster
     from alertd.tail.truncation import Truncation
@@ -69,14 +70,16 @@ class Unseen:
         self,
         roster: Roster,
         descriptors: Descriptors,
+        caught: Caught,
         enrolment: Enrolment,
+        *,
         truncation: Truncation,
         copies: Copies,
-        *,
         clock: Callable[[], float],
     ) -> None:
         self._roster = roster
         self._descriptors = descriptors
+        self._caught = caught
         self._enrolment = enrolment
         self._truncation = truncation
         self._copies = copies
@@ -92,6 +95,11 @@ class Unseen:
         self._shifted: dict[tuple[str, str], int] = {}
         """Looks in a row, by source and home, that found a name leading elsewhere."""
 
+    @property
+    def seen(self) -> Mapping[tuple[int, int], int]:
+        """Inodes and times of modification of the rotations that have been judged."""
+        return self._seen or {}
+
     async def follow(self, source: Source, look: Look, fresh: list[Fresh]) -> None:
         """
         Follow what is unread beside a source's files.
@@ -105,9 +113,11 @@ class Unseen:
             UndecidedError: A file is being read that one of them may be a copy of, or one of them
                 could not be opened under the name that it had a moment ago.
         """
+        nameless = self._caught.nameless(source.name, look.inodes)
         for home in sorted(self._roster.homes(source.name)):
             paths = self._new_paths(source, home, look)
-            if not paths or not self._may_have_missed(source, home):
+            gone = [one for one in nameless if self._was_of(source, home, one)]
+            if not (paths or gone) or not self._may_have_missed(source, home):
                 continue
             # They may be copies of a file that has been truncated since.
             for file in self._roster.at_home(source.name, home).copy():
@@ -116,6 +126,8 @@ class Unseen:
                 await self._truncation.verify(file)
             paths = self._new_paths(source, home, look)
             between = await self._open_unread(source, home, paths, look, fresh)
+            taken = {one.key for one in (*between, *fresh)}
+            between += await self._take_nameless(source, home, gone, taken)
             if between:
                 await self._put_in_order(source, home, between, look)
                 # A lost file of which nothing was read is read from its beginning, like these.
@@ -131,11 +143,17 @@ class Unseen:
             for path in self._rotations(source, home, look)
         ]
         before, judged, self._judged = self._seen, self._judged, {}
-        followed = {file.inode for file in self._roster}
+        # The inode of a file that we do not have open may be another one's by now.
+        followed = {
+            file.inode: None if file.content is not None else file.mtime_ns for file in self._roster
+        }
+        known = dict.fromkeys(look.inodes) if before is None else judged
         self._seen = {
             inode: judged.get(inode, time)
             for inode, time in (await away(_times, paths)).items()
-            if before is None or inode in judged or inode in followed or before.get(inode) == time
+            if inode in known
+            or followed.get(inode, 0) in (None, time)
+            or (before is not None and before.get(inode) == time)
         }
         self._listed = set(look.view.listings)
 
@@ -206,7 +224,10 @@ class Unseen:
             since = self._roster.looked_at
         paths = await away(self._changed, inodes, since, gone)
         new = [path for path in paths if path not in already]
-        opened = dict(zip(new, await away(open_all, new), strict=True))
+        opening = self._caught.open(
+            [(path, look.inode_of(path)) for path in new], lambda paths: away(open_all, paths)
+        )
+        opened = dict(zip(new, await opening, strict=True))
         self._see_shifted(source, home, inodes, opened)
         for path in paths:
             one = already.get(path)
@@ -220,7 +241,7 @@ class Unseen:
             self._judged[one.key.device, one.key.inode] = one.mtime_ns
             if one.key in self._roster.stored:
                 is_unread = False
-            elif await away(self._is_being_made, one):
+            elif one.path.endswith(COMPRESSED) and await away(self._is_being_made, one):
                 del self._judged[one.key.device, one.key.inode]
                 look.want_again(_AGAIN)
                 is_unread = False
@@ -232,6 +253,46 @@ class Unseen:
                     fresh.remove(one)
             elif one not in fresh:
                 one.content.close()
+        return unread
+
+    def _was_of(self, source: Source, home: str, one: Catch) -> bool:
+        """Tell whether a file that was caught had a home's name, or a rotation's."""
+        directory, name = os.path.split(one.path)
+        return directory in self._roster.directories_of(source.name, home) and (
+            one.path == home or is_rotation_of(name, os.path.basename(home))
+        )
+
+    async def _take_nameless(
+        self, source: Source, home: str, gone: list[Catch], taken: set[FileKey]
+    ) -> list[Fresh]:
+        """Return what lost its name since it was caught, and nobody has read elsewhere."""
+        unread = []
+        for one in gone:
+            content = one.content.again()
+            status = content.status()
+            key = key_of(source.name, content)
+            is_followed = (key.device, key.inode) in self._roster.of(source.name)
+            if (
+                status.st_size == 0
+                or is_followed
+                or key in taken
+                or key in self._roster.stored
+                or await self._is_known(source, home, content)
+            ):
+                content.close()
+                continue
+            unread.append(
+                Fresh(
+                    one.path,
+                    one.path,
+                    (),
+                    key,
+                    content,
+                    status.st_size,
+                    status.st_mtime_ns,
+                    is_nameless=True,
+                )
+            )
         return unread
 
     def _see_shifted(
@@ -292,28 +353,35 @@ class Unseen:
         return changed
 
     def _is_being_made(self, one: Fresh) -> bool:
-        """Tell whether this is an archive that is still being written."""
-        if not one.path.endswith(COMPRESSED):
-            return False
+        """Tell whether an archive is still being written."""
         is_young = self._clock() - one.mtime_ns / 1e9 < _YOUNG
         return is_young and os.path.exists(uncompressed(one.path))  # noqa: PTH110 - a str
 
     async def _is_known(self, source: Source, home: str, content: Content) -> bool:
         """Tell whether this is what is left of, or a copy of, what we have read or are reading."""
         is_archive = isinstance(content, Archive)
-        for file in self._roster.at_home(source.name, home):
-            is_comparable = file.offset > 0 and (is_archive or file.is_rotated)
-            if is_comparable and await away(holds, content, *witness_of(file)):
-                return True
-            if is_archive and file.size and not file.is_archive:
-                theirs = await self._descriptors.open(file)
-                if theirs is not None and await away(begins_like, content, theirs, file.size):
-                    return True
         # A short beginning that two files share proves nothing, unless it was compressed since.
         least = 1 if is_archive else WITNESS
-        for stored in self._roster.left_at(source.name, home):
-            if stored.offset >= least and await away(holds, content, *stored_witness(stored)):
-                return True
+        read = [
+            *(
+                witness_of(file)
+                for file in self._roster.at_home(source.name, home)
+                if file.offset > 0 and (is_archive or file.is_rotated)
+            ),
+            *(
+                stored_witness(stored)
+                for stored in self._roster.left_at(source.name, home)
+                if stored.offset >= least
+            ),
+        ]
+        if await away(holds_any, content, read):
+            return True
+        if is_archive:
+            for file in self._roster.at_home(source.name, home).copy():
+                if file.size and not file.is_archive:
+                    theirs = await self._descriptors.open(file)
+                    if theirs is not None and await away(begins_like, content, theirs, file.size):
+                        return True
         return False
 
     async def _put_in_order(
@@ -334,7 +402,7 @@ class Unseen:
                 new.content.close()
             raise
         order: list[tuple[str, int, Fresh | FollowedFile]] = [
-            (os.path.basename(one.path), one.mtime_ns, one) for one in between
+            (one.name, one.mtime_ns, one) for one in between
         ]
         # Among them belong files that have been emptied, after or before these were made.
         for file in self._roster.at_home(source.name, home):
@@ -349,6 +417,8 @@ class Unseen:
                 )
                 file.target = one.target
                 file.is_wanted = bool(one.globs)
+                file.is_deleted = one.is_nameless and one.content.status().st_nlink == 0
+                file.is_rotated = one.is_nameless or file.is_rotated
                 file.copy_of = originals[one.key]
                 log.info("rotated file found", source=source.name, path=home, rotated=one.path)
             else:

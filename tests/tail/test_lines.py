@@ -530,7 +530,7 @@ def test_hints_come_again_after_the_kernel_refused_them(tmp_path: Path) -> None:
     async def scenario() -> tuple[set[str], bool]:
         came: asyncio.Queue[set[str]] = asyncio.Queue()
         started = asyncio.Event()
-        hints = Hints(came.put_nowait, started.set)
+        hints = Hints(came.put_nowait, started.set, lambda _: None)
         survey = Survey([source(tmp_path / "*.log")])
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         await asyncio.to_thread(lambda: None)  # the thread has to be there before
