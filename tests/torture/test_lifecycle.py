@@ -120,9 +120,9 @@ def test_p5_a_thousand_hang_ups_are_few_reloads(daemon: Alertd, tmp_path: Path) 
     daemon.wait_until("reloaded", lambda _: len(reloads(daemon)) > count)
     times = reloads(daemon)
 
-    assert sent > 100
     assert len(times) > 3
     assert all(later - earlier >= RELOAD_SECONDS for earlier, later in pairwise(times))
+    assert sent > 100
     assert len(os.listdir(f"/proc/{daemon.pid}/fd")) <= descriptors + 3  # noqa: PTH208
 
 
@@ -136,11 +136,14 @@ def test_p6_a_hang_up_while_it_starts_does_not_end_it(daemon: Alertd, tmp_path: 
     """From the first thing that it does on: it is kept until there is somebody to reload."""
     log = tmp_path / "logs" / "app.log"
     append(log, "ERROR 1")
-    daemon.start(wait=False)
-    deadline = time.monotonic() + WITHIN
-    while not keeps_hang_ups(daemon.pid) and time.monotonic() < deadline:
-        threading.Event().wait(0.0005)
-    is_early = not daemon.state.exists()
+    for _ in range(5):  # on a busy machine the moment may be over before anybody looks
+        daemon.start(wait=False)
+        deadline = time.monotonic() + WITHIN
+        while not has_hang_up(daemon.pid, "SigBlk", "SigCgt") and time.monotonic() < deadline:
+            threading.Event().wait(0.0005)
+        if is_early := has_hang_up(daemon.pid, "SigBlk"):
+            break
+        daemon.kill()
     daemon.hang_up()
     daemon.notified("READY=1")
     daemon.wait_until("reloaded", lambda _: bool(reloads(daemon)))
@@ -150,8 +153,8 @@ def test_p6_a_hang_up_while_it_starts_does_not_end_it(daemon: Alertd, tmp_path: 
     assert "stopped" not in daemon.log
 
 
-def keeps_hang_ups(pid: int) -> bool:
-    """Tell whether a process would survive SIGHUP: it is blocked there, or handled."""
+def has_hang_up(pid: int, *masks: str) -> bool:
+    """Tell whether SIGHUP is in one of a process's masks: of blocked, or of handled signals."""
     status = Path(f"/proc/{pid}/status").read_text()
-    masks = re.findall(r"Sig(?:Blk|Cgt):\s+([0-9a-f]+)", status)
-    return any(int(mask, 16) & 1 << signal.SIGHUP - 1 for mask in masks)
+    found = re.findall(rf"(?:{'|'.join(masks)}):\s+([0-9a-f]+)", status)
+    return any(int(mask, 16) & 1 << signal.SIGHUP - 1 for mask in found)
