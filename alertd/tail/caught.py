@@ -19,6 +19,7 @@ import threading
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from alertd.tail.content import COMPRESSED, Content, NotRegularError, open_content
+from alertd.tail.rotation import is_rotation_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
@@ -143,6 +144,22 @@ class Caught:
             for inode, catch in held
             if source not in catch.followers
             and (catch.is_deleted or (catch.is_older and inode not in listed))
+        ]
+
+    def beside(self, source: str, paths: Iterable[str]) -> list[tuple[str, Content]]:
+        """
+        Return what lost its name and may have been a copy, to be closed by whoever asks.
+
+        Args:
+            source: Whose; what it follows in its own right is no copy.
+            paths: Of what.
+        """
+        origins = tuple(paths)
+        return [
+            (catch.path, catch.content.again())
+            for catch in self.nameless(source, self._held)
+            if catch.path.startswith(origins)
+            or any(is_rotation_of(catch.path, path) for path in origins)
         ]
 
     def followed(self, source: str, inode: Inode) -> None:

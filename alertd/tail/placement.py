@@ -80,7 +80,9 @@ class Placement:
         """Looks in a row, by source, that were left to the next one for that reason."""
         self._enrolment = enrolment = Enrolment(roster, descriptors, caught, monotonic)
         self._copies = Copies(roster, descriptors, monotonic)
-        self._truncation = Truncation(roster, descriptors, enrolment, troubles, monotonic)
+        self._truncation = Truncation(
+            roster, descriptors, caught, enrolment, troubles=troubles, monotonic=monotonic
+        )
         self._resumption = Resumption(roster, enrolment, self._truncation, troubles, monotonic)
         self._unseen = Unseen(
             roster,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from alertd.tail.content import (
@@ -118,12 +119,15 @@ def beside(paths: Iterable[str]) -> list[tuple[str, tuple[int, int]]]:
     return list(found.items())
 
 
-def first_that_holds(paths: list[str], seen: Sequence[Witness]) -> Copy | None:
+def first_that_holds(
+    paths: list[str], seen: Sequence[Witness], held: Sequence[tuple[str, Content]] = ()
+) -> Copy | None:
     """
     Open the newest file that holds what was read, uncompressed ones first.
 
     Args:
         paths: Where to look.
+        held: And where then: files that are open; those that are not returned are closed.
         seen: Up to where was read, and some earlier positions, the last one first: who reads while
             the copy is made may have read more than it got.
     """
@@ -133,24 +137,35 @@ def first_that_holds(paths: list[str], seen: Sequence[Witness]) -> Copy | None:
             dated.append((not path.endswith(COMPRESSED), os.stat(path).st_mtime_ns, path))  # noqa: PTH116 - many
         except OSError:
             continue
+    found = None
     for _, mtime_ns, path in sorted(dated, reverse=True)[:_SEARCHED]:
-        try:
-            content = open_content(path, follows_link=False)
-        except (OSError, NotRegularError):
-            continue
-        try:
-            for witness in seen:
-                if not holds(content, *witness):
-                    continue
-                if witness is seen[0]:
-                    return Copy(path, content, mtime_ns, witness.offset, _end(content))
-                end = _end_within(content, witness.offset, seen[0].offset)
-                if end is not None:
-                    return Copy(path, content, mtime_ns, end, end)
-                break
-        except OSError:
-            pass  # unreadable is as good as absent
-        content.close()
+        with suppress(OSError, NotRegularError):
+            found = _as_copy(path, open_content(path, follows_link=False), mtime_ns, seen)
+        if found is not None:
+            break
+    for path, content in held:
+        if found is None:
+            found = _as_copy(path, content, content.status().st_mtime_ns, seen)
+        else:
+            content.close()
+    return found
+
+
+def _as_copy(path: str, content: Content, mtime_ns: int, seen: Sequence[Witness]) -> Copy | None:
+    """Tell how far a file holds what was read; it is closed if it does not."""
+    try:
+        for witness in seen:
+            if not holds(content, *witness):
+                continue
+            if witness is seen[0]:
+                return Copy(path, content, mtime_ns, witness.offset, _end(content))
+            end = _end_within(content, witness.offset, seen[0].offset)
+            if end is not None:
+                return Copy(path, content, mtime_ns, end, end)
+            break
+    except OSError:
+        pass  # unreadable is as good as absent
+    content.close()
     return None
 
 

@@ -29,6 +29,7 @@ from alertd.tail.trouble import Problem
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from alertd.tail.caught import Caught
     from alertd.tail.descriptors import Descriptors
     from alertd.tail.enrolment import Enrolment
     from alertd.tail.followed import FollowedFile
@@ -68,7 +69,9 @@ class Truncation:
         self,
         roster: Roster,
         descriptors: Descriptors,
+        caught: Caught,
         enrolment: Enrolment,
+        *,
         troubles: Troubles,
         monotonic: Callable[[], float],
     ) -> None:
@@ -77,6 +80,7 @@ class Truncation:
         """Those of which nothing had been read: how large they were, and their copies."""
         self._roster = roster
         self._descriptors = descriptors
+        self._caught = caught
         self._enrolment = enrolment
         self._troubles = troubles
         self._monotonic = monotonic
@@ -248,12 +252,13 @@ class Truncation:
         """
         if seen[0].offset == 0:
             return None
-        siblings = []
-        for path, inode in await away(beside, list(paths)):
+        siblings, paths = [], list(paths)
+        for path, inode in await away(beside, paths):
             file = self._roster.of(source).get(inode)
             if file is None or (file is not but and file.copy_of is not None):
                 siblings.append(path)
-        return await away(first_that_holds, siblings, seen)
+        held = self._caught.beside(source, paths)
+        return await away(first_that_holds, siblings, seen, held)
 
 
 def _is_untouched(file: FollowedFile, status: os.stat_result) -> bool:

@@ -46,11 +46,11 @@ def before_first(
     called: list[str] = []
     function = getattr(module, name)
 
-    def first(*args: Any) -> Any:
+    def first(*args: Any, **more: Any) -> Any:
         if not called:
             called.append(name)
             happens()
-        return function(*args)
+        return function(*args, **more)
 
     monkeypatch.setattr(module, name, first)
     return called
@@ -370,3 +370,59 @@ def test_a_copy_goes_its_own_way(log: Path) -> None:
         return reading.lines
 
     assert expected(1, 120) == asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("glob", ["a.log", "*.log*"])
+def test_r4_what_was_written_just_before_the_rotation_comes_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, log: Path, glob: str
+) -> None:
+    """R4: the old file has grown since its size was looked at, and the new one is there already."""
+
+    def rotate_busily() -> None:
+        append(log, numbered(11, 20))
+        rotate(log)
+        append(log, numbered(21, 30))
+
+    async def scenario() -> tuple[list[bytes], list[str]]:
+        append(log, numbered(1, 10))
+        reading = Reading(source(tmp_path / glob))
+        await reading.settle()
+        called = before_first(monkeypatch, reading.tailer._survey, "look", rotate_busily)
+        await reading.tailer.scan()
+        (first,) = reading.tailer.readable()
+        await reading.read(first)
+        assert expected(1, 20) == reading.lines
+        await reading.settle()
+        return reading.lines, called
+
+    lines, called = asyncio.run(scenario())
+
+    assert ["look"] == called
+    assert expected(1, 30) == lines
+
+
+def test_a_batch_that_is_held_is_finished_though_its_file_is_undecided(log: Path) -> None:
+    """Nothing about the older file can be decided before; each would wait for the other."""
+
+    async def scenario() -> tuple[list[bytes], bool]:
+        append(log, numbered(1, 10))
+        reading = Reading(source(log))
+        await reading.settle()
+        rotate(log)
+        append(log, numbered(11, 20))
+        reading.take = lambda _: len(numbered(11, 15))
+        await reading.tailer.scan()
+        (new,) = reading.tailer.readable()
+        await reading.read(new)
+        append(log.with_name("a.log.1"), numbered(21, 30))
+        append(log.with_name("a.log.9"), numbered(31, 40))  # may be a copy of what is held
+        await reading.tailer.scan()
+        can_go_on = reading.tailer.readable() == [new]
+        reading.take = None
+        await reading.settle()
+        return reading.lines, can_go_on
+
+    lines, can_go_on = asyncio.run(scenario())
+
+    assert can_go_on
+    assert expected(1, 40) == sorted(lines)
