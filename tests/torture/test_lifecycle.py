@@ -150,11 +150,11 @@ def test_p6_a_hang_up_while_it_starts_does_not_end_it(daemon: Alertd, tmp_path: 
         if is_kept:
             break
         daemon.kill()
+    assert is_kept
     daemon.hang_up()
     daemon.notified("READY=1")
     daemon.wait_until("reloaded", lambda _: bool(reloads(daemon)))
 
-    assert is_kept
     settled(daemon, log, 1)
     assert "stopped" not in daemon.log
 
