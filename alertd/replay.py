@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from alertd.core.events import Batch
 from alertd.core.framing import Framing
 from alertd.core.pipeline import Pipeline
+from alertd.core.records import learn_header
 from alertd.files import files_of
 from alertd.matchers import watched
 from alertd.tail.content import Content, NotRegularError, open_content
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 FIRST_BYTES = 64 * 1024
 CHUNK_BYTES = 1024 * 1024
 OPEN_FILES = 256
+FIRST_LINES = 100
+"""Lines in which the first time of a file is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,9 @@ class Replay:
             their file was last written to.
 
     Attributes:
+        begin: Unix seconds of the oldest of the files' first lines that have been read and have a
+            time; ``None`` if there is none.
+        end: Unix seconds of the newest line that has been read and has a time.
         total_bytes: The sizes of all files, as they lie on the disk.
         read_bytes: How much of that has been read.
     """
@@ -142,6 +148,8 @@ class Replay:
         self.pipeline = Pipeline(
             sources, rules, matchers, is_journaled=False, host=socket.gethostname()
         )
+        self.begin: float | None = None
+        self.end: float | None = None
         by_name = {source.name: source for source in sources}
         # Without timestamps the time of reading is one instant.
         now = time.time()
@@ -166,6 +174,14 @@ class Replay:
         Raises:
             UnreadableError: A file is not there, may not be read, or is damaged.
         """
+        try:
+            yield from self._run()
+        finally:
+            # Whoever asks may have seen enough.
+            for reel in self._reels:
+                reel.close()
+
+    def _run(self) -> Iterator[list[Alert]]:
         pipeline = self.pipeline
         for reel in self._reels:
             pipeline.behind(reel.source.name, reel.file, None)
@@ -179,11 +195,25 @@ class Replay:
                 pipeline.at_end(reel.source.name, reel.file)
                 yield pipeline.release()
                 continue
+            if batch.offset == 0:
+                self._begin_at(self._first_time(batch, reel))
             yield from self._take(batch, reel)
             heapq.heapreplace(unread, (reel.front, reel.place, reel))
             if len(unread) > OPEN_FILES:
                 reel.close()
         yield pipeline.flush()
+
+    def _first_time(self, batch: Batch, reel: _Reel) -> float | None:
+        """Find the first time in a file's first lines."""
+        matcher, framing = self.pipeline.matchers[reel.source.name], Framing()
+        lines = batch.data.split(b"\n", FIRST_LINES)[:FIRST_LINES]
+        learn_header(reel.source, framing, lines[0])
+        times = (matcher.explain(line, framing, batch.read_at).time for line in lines)
+        return next((time for time in times if time is not None), None)
+
+    def _begin_at(self, time: float | None) -> None:
+        if time is not None:
+            self.begin = time if self.begin is None else min(self.begin, time)
 
     def _take(self, batch: Batch, reel: _Reel) -> Iterator[list[Alert]]:
         framing, pipeline = reel.framing, self.pipeline
@@ -192,6 +222,8 @@ class Replay:
         while not is_done:
             matched = pipeline.take(batch, framing, now=None, holders=holders)
             reel.front = framing.newest_time or reel.front
+            if framing.newest_time is not None:
+                self.end = max(self.end or framing.newest_time, framing.newest_time)
             pipeline.behind(reel.source.name, reel.file, framing.newest_time)
             yield pipeline.release()
             is_done = matched.consumed == len(batch.data)

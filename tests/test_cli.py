@@ -25,6 +25,7 @@ COMMANDS = (
     "status",
     "outbox",
     "replay",
+    "tune",
     "explain",
     "send-test",
     "demo",

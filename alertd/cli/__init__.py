@@ -29,6 +29,7 @@ COMMANDS = (
     "status",
     "outbox",
     "replay",
+    "tune",
     "explain",
     "send-test",
     "demo",
@@ -43,6 +44,7 @@ alertd watches log files and e-mails you when something happens too often.
                  alertd test                 do the rules do what their tests expect?
                  alertd send-test            does the mail server take our mail?
                  alertd replay               what would it have said about old logs?
+                 alertd tune                 which limit would have been right for them?
   at work        alertd run                  the daemon, in the foreground (systemd starts it)
                  alertd reload               put a changed configuration to work
                  alertd status               what is the daemon doing?

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Generator, Iterable, Mapping
 
     from alertd.config import Config
+    from alertd.core.events import Alert
+    from alertd.replay import Replay
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
 
@@ -127,3 +129,38 @@ def ask(
 def add_source(command: argparse.ArgumentParser) -> None:
     """Add ``--source``."""
     command.add_argument("--source", metavar="NAME", help="read as lines of this source")
+
+
+def add_paths(command: argparse.ArgumentParser) -> None:
+    """Add the files to be replayed, and ``--year``."""
+    command.add_argument(
+        "--year",
+        type=_year,
+        metavar="YYYY",
+        help="the year of dates that have none (default: by each file's time of modification)",
+    )
+    paths = command.add_argument("paths", nargs="*", type=Path, metavar="PATH")
+    paths.complete = {"bash": "_shtab_compgen_files", "zsh": "_files"}  # type: ignore[attr-defined]
+
+
+def _year(text: str) -> int:
+    year = int(text)
+    if not 1970 <= year <= 9998:  # noqa: PLR2004 - what the calendar can do
+        raise ValueError
+    return year
+
+
+def with_progress(replay: Replay) -> Generator[list[Alert], None, None]:
+    """Yield the alerts of each piece; on a terminal, show how far the files have been read."""
+    if not sys.stderr.isatty():
+        yield from replay.run()
+        return
+    from tqdm import tqdm  # noqa: PLC0415 - for terminals only
+
+    total = replay.total_bytes
+    with tqdm(total=total, unit="B", unit_scale=True, leave=False, file=sys.stderr) as progress:
+        for alerts in replay.run():
+            progress.update(replay.read_bytes - progress.n)
+            if alerts:
+                progress.clear()
+            yield alerts

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from alertd.cli.common import (
     Commands,
     add_command,
     add_config,
+    add_paths,
     add_source,
     complain,
     load,
     say,
+    with_progress,
 )
 from alertd.core.escape import visible
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from alertd.config import Config
     from alertd.core.events import Alert
@@ -46,14 +48,7 @@ def add(commands: Commands) -> None:
     command.add_argument(
         "--json", action="store_true", help="one JSON object a line, an alert each"
     )
-    command.add_argument(
-        "--year",
-        type=_year,
-        metavar="YYYY",
-        help="the year of dates that have none (default: by each file's time of modification)",
-    )
-    paths = command.add_argument("paths", nargs="*", type=Path, metavar="PATH")
-    paths.complete = {"bash": "_shtab_compgen_files", "zsh": "_files"}  # type: ignore[attr-defined]
+    add_paths(command)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -85,41 +80,17 @@ def run(arguments: argparse.Namespace) -> int:
         return error.exit_code
 
 
-def _year(text: str) -> int:
-    year = int(text)
-    if not 1970 <= year <= 9998:  # noqa: PLR2004 - what the calendar can do
-        raise ValueError
-    return year
-
-
 def _report(replay: Replay, settings: Config, found: Sequence[Recording], *, as_json: bool) -> int:
     from alertd.core.render import alert_as_json  # noqa: PLC0415 - brings what mails are made of
 
     alerts = 0
-    for alert in _with_progress(replay):
+    for alert in chain.from_iterable(with_progress(replay)):
         alerts += 1
         say(alert_as_json(alert) if as_json else _told(alert))
     note = sys.stderr if as_json else sys.stdout
     for line in _summary(replay, settings, found, alerts):
         print(line, file=note)
     return os.EX_OK
-
-
-def _with_progress(replay: Replay) -> Iterator[Alert]:
-    """Yield the alerts; on a terminal, show how far the files have been read."""
-    if not sys.stderr.isatty():
-        for alerts in replay.run():
-            yield from alerts
-        return
-    from tqdm import tqdm  # noqa: PLC0415 - for terminals only
-
-    total = replay.total_bytes
-    with tqdm(total=total, unit="B", unit_scale=True, leave=False, file=sys.stderr) as progress:
-        for alerts in replay.run():
-            progress.update(replay.read_bytes - progress.n)
-            if alerts:
-                progress.clear()
-            yield from alerts
 
 
 def _told(alert: Alert) -> str:
