@@ -927,6 +927,15 @@ def test_the_test_mail_says_that_nothing_happened() -> None:
 # JSON -------------------------------------------------------------------------------------------
 
 
+def test_the_values_that_an_alert_is_about_as_json() -> None:
+    """Of kinds that judge the values of a field."""
+    alert = msgspec.structs.replace(ALERT, kind="change", field="version", values=("1", "2"))
+
+    record = json.loads(alert_as_json(alert))
+
+    assert ("change", "version", ["1", "2"]) == (record["kind"], record["field"], record["values"])
+
+
 def test_an_alert_as_json() -> None:
     """Names and values as ``replay --json`` documents them."""
     assert {

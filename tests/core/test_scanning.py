@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import hyperscan
 import pytest
 
 from alertd.core import scanning
 from alertd.core.scanning import OFTEN, Refused, Scanner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LITERALS = [b"(?:Fatal %d;)[^\\n]*$" % number for number in range(50)]
 
@@ -84,6 +89,16 @@ def test_a_needed_text_is_found_however_often_it_begins(backslashes: int) -> Non
 
     assert [] == scanner.scan(others + b"\n", 8, 9)
     assert [len(others) + 6 << 8] == scanner.scan(others + b"\\u0041\n", 8, 9)
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda stored: stored[:9], lambda stored: stored[:-20] + b"\0" * 20]
+)
+def test_a_damaged_scanner_is_made_anew(damage: Callable[[bytes], bytes]) -> None:
+    """Whether it cannot be taken apart, or Hyperscan does not know its own work again."""
+    stored = damage(Scanner(LITERALS[:2]).dump())
+
+    assert [8 << 8 | 1] == Scanner(LITERALS[:2], stored).scan(b"Fatal 1;", 8, 9)
 
 
 def test_a_stored_scanner_with_other_needs_is_ignored() -> None:

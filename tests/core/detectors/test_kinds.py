@@ -151,6 +151,11 @@ def test_what_a_cooldown_hides_is_counted(kind: Kind, values: str, since_last: l
             "before (what the first 1 day bring is only remembered).",
         ),
         (
+            {"kind": "new_value", "value": "code", "group_by": ("app",), "cooldown": 0.0},
+            "fatal: mails ops@example.com on a line matching 'Fatal' whose code was never seen "
+            "before, remembered per app.",
+        ),
+        (
             {"kind": "change", "value": "version", "group_by": ("app",), "cooldown": 0.0},
             "fatal: mails ops@example.com on a line matching 'Fatal' whose version is not that of "
             "the one before, compared per app.",
