@@ -14,6 +14,7 @@ and going on without it would lose or double lines; a restart from the state doe
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import time
 from collections import deque
@@ -154,6 +155,9 @@ class Watch:
             self._unfinished.clear()
             self._tailer.reconfigure(list(sources.values()))
             await self.rewrite(dropped)
+        # The rules before lie in cycles, and the collector looks so seldom (see ``memory``) that
+        # megabytes of them would pile up.  Who reloads can wait for a moment.
+        gc.collect()
 
     async def rewrite(self, dropped: Sequence[str] = ()) -> None:
         """

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from datetime import UTC
 from typing import TYPE_CHECKING
+
+import pytest
 
 from alertd.core.matching import Matcher
 from alertd.core.pipeline import Pipeline
 from alertd.core.rules import Pattern, Rule, Source
+from alertd.core.timestamps.reader import TimestampReader
 from alertd.state import State
 from alertd.tail import Tailer
 from alertd.watch import Watch
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
-def test_what_is_remembered_of_files_does_not_grow_with_rotations(tmp_path: Path) -> None:
-    """Whatever table it is in: after 60 rotations, all of them read and left, it is still small."""
-    log = tmp_path / "a.log"
-    source = Source("app", (str(log),), UTC, timestamp="none", start_at="beginning")
-    rule = Rule(
+def error_rule() -> Rule:
+    """Return a rule that never rings here."""
+    return Rule(
         name="error",
         sources=("app",),
         match=(Pattern("ERROR"),),
@@ -31,6 +34,69 @@ def test_what_is_remembered_of_files_does_not_grow_with_rotations(tmp_path: Path
         recipients=("ops@example.com",),
     )
 
+
+def pipeline_of(source: Source, rule: Rule) -> Pipeline:
+    """Put the one to work on the other."""
+    return Pipeline([source], [rule], {"app": Matcher(source, [rule])})
+
+
+def watch_over(tailer: Tailer, source: Source, rule: Rule, state: State) -> Watch:
+    """Return a watch that tells nobody."""
+    return Watch(
+        tailer,
+        pipeline_of(source, rule),
+        state,
+        {"app": source},
+        on_alerts=lambda: None,
+        on_trouble=lambda _: None,
+    )
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """Let the garbage collector look only when it is told to."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_nothing_of_earlier_rules_is_kept_after_a_reload(tmp_path: Path) -> None:
+    """They lie in cycles; as many readers of times are there after five reloads as after one."""
+    source = Source("app", (str(tmp_path / "a.log"),), UTC, start_at="beginning")
+    rule = error_rule()
+
+    def readers() -> int:
+        return sum(isinstance(one, TimestampReader) for one in gc.get_objects())
+
+    async def scenario() -> list[int]:
+        state = await State.open(tmp_path / "state")
+        await state.load()
+        tailer = Tailer([source], [])
+        watch = watch_over(tailer, source, rule, state)
+        counts = []
+        for number in range(5):
+            with (tmp_path / "a.log").open("a") as log:
+                log.write(f"2026-03-14T12:00:0{number}Z ERROR\n")
+            await tailer.scan()
+            await watch._turn()
+            await watch.swap(pipeline_of(source, rule), {"app": source})
+            counts.append(readers())
+        await tailer.close()
+        await state.close()
+        return counts
+
+    counts = asyncio.run(scenario())
+
+    assert counts[0] == counts[-1] > 0
+
+
+def test_what_is_remembered_of_files_does_not_grow_with_rotations(tmp_path: Path) -> None:
+    """Whatever table it is in: after 60 rotations, all of them read and left, it is still small."""
+    log = tmp_path / "a.log"
+    source = Source("app", (str(log),), UTC, timestamp="none", start_at="beginning")
+    rule = error_rule()
+
     def remembered(watch: Watch) -> int:
         tables = (value for value in vars(watch).values() if isinstance(value, (dict, set)))
         return sum(len(table) for table in tables)
@@ -39,15 +105,7 @@ def test_what_is_remembered_of_files_does_not_grow_with_rotations(tmp_path: Path
         state = await State.open(tmp_path / "state")
         await state.load()
         tailer = Tailer([source], [], rotate_grace=0.0)
-        pipeline = Pipeline([source], [rule], {"app": Matcher(source, [rule])})
-        watch = Watch(
-            tailer,
-            pipeline,
-            state,
-            {"app": source},
-            on_alerts=lambda: None,
-            on_trouble=lambda _: None,
-        )
+        watch = watch_over(tailer, source, rule, state)
         sizes = []
         for number in range(61):
             log.write_text(f"ERROR {number}\n")
@@ -66,3 +124,40 @@ def test_what_is_remembered_of_files_does_not_grow_with_rotations(tmp_path: Path
 
     assert turns > 61
     assert late <= early + 3
+
+
+def test_matches_wait_for_the_file_that_comes_after_the_one_just_read(tmp_path: Path) -> None:
+    """A rotated file is read to its end; its successor's line is older than another file's."""
+    source = Source("app", (str(tmp_path / "*.log"),), UTC, start_at="beginning")
+    first, other = tmp_path / "a.log", tmp_path / "b.log"
+
+    def write(log: Path, second: int) -> None:
+        with log.open("a") as file:
+            file.write(f"2026-03-14T12:00:{second:02}Z ERROR\n")
+
+    async def scenario() -> tuple[int, int]:
+        state = await State.open(tmp_path / "state")
+        await state.load()
+        tailer = Tailer([source], [])
+        watch = watch_over(tailer, source, error_rule(), state)
+        write(first, 0)
+        write(other, 0)
+        await tailer.scan()
+        while await watch._turn():
+            pass
+        write(first, 8)
+        first.rename(tmp_path / "a.log.1")
+        write(first, 9)
+        write(other, 10)
+        await tailer.scan()
+        watch._look_again_at = 0.0
+        while await watch._turn():
+            pass
+        await tailer.close()
+        await state.close()
+        return watch.pipeline.late, watch.turns
+
+    late, turns = asyncio.run(scenario())
+
+    assert turns >= 5
+    assert 0 == late
