@@ -303,6 +303,50 @@ def test_replay_reads_what_the_globs_match(say: Say) -> None:
     assert 20 == len(first["id"])
 
 
+def test_replay_shows_when_lines_came_and_rules_rang(
+    say: Say, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the first line of the logs to the last, in the width of the terminal."""
+    (directory / "auth.log").write_text("2026-03-01T12:00:30Z db-1 app: nothing\n")
+    monkeypatch.setenv("COLUMNS", "62")
+
+    said = say("replay", "--timeline")
+
+    shown = said.out.split("\n\n")[1].splitlines()
+    assert [
+        "fatal |#                 #                !|  3 lines, 1 alert",
+        "ssh   |                                    | 0 lines, 0 alerts",
+    ] == shown[:2]
+    assert [62, 62] == [len(line) for line in shown[:2]]
+    assert "2026-03-01" in shown[2]
+    assert shown[3].startswith("Each character is 1.64 seconds: ")
+    assert "1 alert; " in said.out
+
+
+def test_replay_shows_a_timeline_by_itself_on_a_terminal(
+    say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nowhere else; what programs read stays as it is."""
+    piped = say("replay").out
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    shown, objects = say("replay"), say("replay", "--json")
+    both = say("replay", "--json", "--timeline")
+
+    assert "Each character is" not in piped
+    assert "Each character is" in shown.out
+    assert "Each character is" not in objects.out + objects.err
+    assert objects.out == both.out
+    assert "Each character is" in both.err
+
+
+def test_replay_without_matching_lines_has_no_timeline(say: Say, directory: Path) -> None:
+    """There is nothing to show."""
+    (directory / "app.csv").write_text(CSV.replace("Fatal", "Error"))
+    (directory / "auth.log").write_text("")
+
+    assert "Each character is" not in say("replay", "--timeline").out
+
+
 def test_replay_takes_a_path_to_the_source_whose_glob_matches_it(say: Say, directory: Path) -> None:
     """Or to the one that ``--source`` names, whatever its name."""
     elsewhere = directory / "elsewhere.txt"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -22,16 +23,22 @@ from alertd.core.escape import visible
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from alertd.config import Config
     from alertd.core.events import Alert
     from alertd.core.pipeline import Pipeline
+    from alertd.core.timeline import Timeline
     from alertd.replay import Recording, Replay
+
+FEWEST_COLUMNS = 60
+FEWEST_CHARACTERS = 10
 
 DESCRIPTION = """\
 Run the rules over files that exist already, plain, .gz, .bz2 or .xz, in the order of their events,
 and print the alerts.  Nothing is sent, and the daemon's state is left alone.
+
+On a terminal, or with --timeline, a row for each rule shows when its lines came and when it rang.
 
 Without PATH, all files are read that the sources' globs match.  A PATH without --source belongs to
 the source whose glob matches it, or to the only one.
@@ -47,6 +54,11 @@ def add(commands: Commands) -> None:
     add_source(command)
     command.add_argument(
         "--json", action="store_true", help="one JSON object a line, an alert each"
+    )
+    command.add_argument(
+        "--timeline",
+        action="store_true",
+        help="end with a row a rule that shows when its lines came (default: on a terminal)",
     )
     add_paths(command)
 
@@ -74,13 +86,33 @@ def run(arguments: argparse.Namespace) -> int:
             found,
             year=arguments.year,
         )
-        return _report(replay, settings, found, as_json=arguments.json)
+        timeline = None
+        if arguments.timeline or (sys.stdout.isatty() and not arguments.json):
+            timeline = watch(replay, settings, found)
+        return _report(replay, settings, found, timeline, as_json=arguments.json)
     except UnreadableError as error:
         complain([str(error)])
         return error.exit_code
 
 
-def _report(replay: Replay, settings: Config, found: Sequence[Recording], *, as_json: bool) -> int:
+def watch(replay: Replay, settings: Config, found: Sequence[Recording]) -> Timeline:
+    """Let a timeline count what a replay is about to judge, for the rules that see its files."""
+    from alertd.core.timeline import Timeline, Watched  # noqa: PLC0415 - for people only
+
+    read = {recording.source for recording in found}
+    timeline = Timeline(rule.name for rule in settings.rules if read & {*rule.sources})
+    replay.pipeline.engine = Watched(settings.rules, timeline)
+    return timeline
+
+
+def _report(
+    replay: Replay,
+    settings: Config,
+    found: Sequence[Recording],
+    timeline: Timeline | None,
+    *,
+    as_json: bool,
+) -> int:
     from alertd.core.render import alert_as_json  # noqa: PLC0415 - brings what mails are made of
 
     alerts = 0
@@ -88,7 +120,8 @@ def _report(replay: Replay, settings: Config, found: Sequence[Recording], *, as_
         alerts += 1
         say(alert_as_json(alert) if as_json else _told(alert))
     note = sys.stderr if as_json else sys.stdout
-    for line in _summary(replay, settings, found, alerts):
+    drawn = _drawn(timeline, replay) if timeline else []
+    for line in (*drawn, *_summary(replay, settings, found, alerts)):
         print(line, file=note)
     return os.EX_OK
 
@@ -106,6 +139,34 @@ def _told(alert: Alert) -> str:
         f"{alert.since_last:,} since the alert before; at {visible(alert.path)}:{alert.offset}\n"
         f"    {visible(alert.line)}"
     )
+
+
+def _drawn(timeline: Timeline, replay: Replay) -> Iterator[str]:
+    """Draw a timeline as wide as the terminal, from the first line that was read to the last."""
+    from datetime import datetime  # noqa: PLC0415 - for people only
+
+    from alertd.core.wording import duration, plural  # noqa: PLC0415 - likewise
+
+    span = timeline.span()
+    if span is None:
+        return
+    begin, end = span
+    begin, end = min(begin, replay.begin or begin), max(end, replay.end or end)
+    columns = max(shutil.get_terminal_size().columns, FEWEST_COLUMNS)
+    rows = timeline.rows(begin, end, 1)
+    names = [visible(row.rule) for row in rows]
+    sums = [f"{plural(row.lines, 'line')}, {plural(row.alerts, 'alert')}" for row in rows]
+    left, right = max(map(len, names)), max(map(len, sums))
+    width = max(columns - left - right - len(" || "), FEWEST_CHARACTERS)
+    yield ""
+    for name, row, total in zip(names, timeline.rows(begin, end, width), sums, strict=True):
+        yield f"{name:<{left}} |{row.drawn}| {total:>{right}}"
+    first, last = (
+        datetime.fromtimestamp(time).astimezone().isoformat(" ", "seconds") for time in (begin, end)
+    )
+    yield f"{'':<{left}}  {first}{last:>{max(width - len(first), len(last) + 1)}}"
+    yield f"Each character is {duration((end - begin) / width)}: . few lines, # most, ! an alert."
+    yield ""
 
 
 def _summary(
