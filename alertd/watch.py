@@ -166,12 +166,10 @@ class Watch:
         Args:
             dropped: Rules that are no more.
         """
-        engine = self.pipeline.engine
         self._commits += 1
         self._shard_ages = dict.fromkeys(self.pipeline.rules, self._commits)
-        await self._commit(
-            shards={name: engine.freeze(name) for name in self.pipeline.rules}, dropped=dropped
-        )
+        shards = {name: await self._frozen(name) for name in self.pipeline.rules}
+        await self._commit(shards=shards, dropped=dropped)
 
     async def _turn(self) -> bool:
         """Judge one piece of one file; say whether there is more to read at once."""
@@ -294,6 +292,8 @@ class Watch:
         dropped: Sequence[str] = (),
     ) -> None:
         """Commit positions, what changed in the engine, and alerts, all together."""
+        if shards is None:
+            shards = await self._snapshots()
         moved, forgotten = self._tailer.take_changes()
         journal = self.pipeline.take_journal()
         has_waiting = self.pipeline.waiting > 0
@@ -306,7 +306,7 @@ class Watch:
                 files=[(encode(file.key), encode(file)) for file in moved],
                 forgotten=[encode(key) for key in forgotten],
                 journal=journal,
-                shards=self._snapshots() if shards is None else shards,
+                shards=shards,
                 dropped_shards=dropped,
                 waiting=None if is_order_known else self.pipeline.freeze_waiting(),
                 notices=[self._notice(alert) for alert in alerts],
@@ -340,7 +340,7 @@ class Watch:
                     self._on_trouble(None)
                 return
 
-    def _snapshots(self) -> dict[str, bytes]:
+    async def _snapshots(self) -> dict[str, bytes]:
         """Freeze the rules whose snapshots are oldest, if the journal has grown too long."""
         snapshots: dict[str, bytes] = {}
         if self._state.journal_bytes < JOURNAL_BYTES:
@@ -348,11 +348,22 @@ class Watch:
         self._commits += 1
         started = time.monotonic()
         for rule in sorted(self._shard_ages, key=self._shard_ages.__getitem__):
-            snapshots[rule] = self.pipeline.engine.freeze(rule)
+            snapshots[rule] = await self._frozen(rule)
             self._shard_ages[rule] = self._commits
             if time.monotonic() - started >= SNAPSHOT_SECONDS:
                 break
         return snapshots
+
+    async def _frozen(self, rule: str) -> bytes:
+        """Freeze a rule's state; other tasks have their turns meanwhile, and nothing is judged."""
+        steps = self.pipeline.engine.freezing(rule)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                frozen: bytes = end.value
+                return frozen
+            await asyncio.sleep(0)
 
     def _notice(self, alert: Alert) -> Notice:
         rule: Rule = self.pipeline.rules[alert.rule]

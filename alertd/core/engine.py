@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from alertd.core.detectors import DETECTORS
-from alertd.core.keyspace import COOLING_SHARE, Keyspace, Snapshot
+from alertd.core.keyspace import COOLING_SHARE, Keyspace, Snapshot, at_once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from alertd.core.events import Alert, Match
     from alertd.core.rules import Rule
@@ -87,15 +87,31 @@ class Engine:
         """Return the Unix seconds at which ``advance`` may have something to say: never, so far."""
         return None
 
+    def freezing(self, rule: str) -> Generator[None, None, bytes]:
+        """Give one rule's state as bytes, after some steps between which nothing may be fed."""
+        return msgspec.msgpack.encode((yield from self._keyspaces[rule].freezing()))
+
     def freeze(self, rule: str) -> bytes:
         """Return one rule's state as bytes."""
-        return msgspec.msgpack.encode(self._keyspaces[rule].freeze())
+        return at_once(self.freezing(rule))
 
     def adopt(self, old: Engine) -> None:
-        """Take up the state of the engine before a reload, as far as it still means the same."""
-        self.taken_up = self._take_up(
-            {name: keyspace.freeze() for name, keyspace in old._keyspaces.items()}
-        )
+        """
+        Take up the state of the engine before a reload, as far as it still means the same.
+
+        What judges as before goes on as it is, so the old engine must not be used any more.
+        """
+        snapshots = {}
+        unchanged = set()
+        for name, keyspace in old._keyspaces.items():
+            own = self._keyspaces.get(name)
+            if own is not None and keyspace.judges_like(own.rule):
+                keyspace.rule = own.rule
+                self._keyspaces[name] = keyspace
+                unchanged.add(name)
+            elif own is not None:
+                snapshots[name] = keyspace.freeze()
+        self.taken_up = self._take_up(snapshots) | unchanged
 
     def keys(self) -> dict[str, int]:
         """Count the keys that each rule remembers."""

@@ -9,7 +9,8 @@ one ring again.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 import msgspec
 
@@ -18,10 +19,17 @@ from alertd.core.evidence import LINE_CHARS, MOST_LINES
 from alertd.core.windows import HALF_TICK
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from alertd.core.events import Alert, Match
     from alertd.core.rules import Rule
 
 Key: TypeAlias = tuple[str, ...]
+
+Result = TypeVar("Result")
+
+FROZEN_AT_ONCE = 1_000
+"""Keys that are frozen in one step: some milliseconds."""
 
 COOLING_SHARE = 4
 """One in so many of ``max_keys``, at least one, may be a cooldown that outlives its key."""
@@ -114,14 +122,36 @@ class Keyspace:
         for detector in list(self._detectors.values())[: (len(self) + 1) // 2]:
             self.held -= detector.evidence.clear()
 
-    def freeze(self) -> Snapshot:
-        """Return its state as plain data."""
+    def freezing(self) -> Generator[None, None, Snapshot]:
+        """
+        Give its state as plain data, after some steps between which nothing may be fed.
+
+        A million keys take seconds, in which others want their turns.
+        """
+        detectors = []
+        for number, (key, detector) in enumerate(self._detectors.items(), 1):
+            detectors.append((key, detector.freeze()))
+            if number % FROZEN_AT_ONCE == 0:
+                yield
         return Snapshot(
             self.rule.identity,
             self.rule.more_than,
-            tuple((key, detector.freeze()) for key, detector in self._detectors.items()),
+            tuple(detectors),
             tuple(self._cooling.items()),
             self.evictions,
+        )
+
+    def freeze(self) -> Snapshot:
+        """Return its state as plain data."""
+        return at_once(self.freezing())
+
+    def judges_like(self, rule: Rule) -> bool:
+        """Tell whether a rule differs from its own, if at all, in whom it tells and what."""
+        return rule == replace(
+            self.rule,
+            recipients=rule.recipients,
+            severity=rule.severity,
+            description=rule.description,
         )
 
     def _admit(self, key: Key, now: float) -> Detector:
@@ -158,3 +188,12 @@ class Keyspace:
             del cooling[oldest]
         frozen = detector.freeze()
         cooling[key] = msgspec.structs.replace(frozen, times=(), lines=(), state=b"")
+
+
+def at_once(steps: Generator[None, None, Result]) -> Result:
+    """Take all steps at once."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return cast("Result", end.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from core.examples import match, rule
 
 from alertd.core import engine
@@ -84,3 +85,33 @@ def test_the_worst_case_grows_with_keys_values_and_limit() -> None:
     assert worst_case_bytes(rule(more_than=100_000)) > 3_000_000
     assert 10_000_000 < worst_case_bytes(rule(**PER_IP)) < 40_000_000
     assert worst_case_bytes(rule(**PER_IP)) < worst_case_bytes(rule(group_by=("ip", "user")))
+
+
+def test_many_keys_are_frozen_in_steps() -> None:
+    """So that whoever freezes them can let others have their turns."""
+    subject = Engine([rule(**PER_IP)])
+    subject.feed([match(0, (str(n),)) for n in range(2_500)])
+    steps = subject.freezing("fatal")
+
+    taken = 0
+    try:
+        while True:
+            next(steps)
+            taken += 1
+    except StopIteration as end:
+        frozen = end.value
+
+    assert 2 == taken
+    assert subject.freeze("fatal") == frozen
+
+
+@pytest.mark.parametrize("changes", [{"recipients": ("new@example.com",)}, {"cooldown": 1.0}])
+def test_a_reload_goes_on_with_what_was_counted(changes: dict[str, Any]) -> None:
+    """Whether the rule's keys go on as they are, or are taken up by a rule that differs."""
+    before, after = Engine([rule(**PER_IP)]), Engine([rule(**PER_IP, **changes)])
+    before.feed([match(0, ("a",)), match(1, ("a",))])
+
+    after.adopt(before)
+
+    assert {"fatal"} == after.taken_up
+    assert [3] == [alert.count for alert in after.feed([match(2, ("a",))])]
