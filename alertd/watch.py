@@ -25,7 +25,7 @@ from msgspec.msgpack import encode
 
 from alertd.core.events import Notice
 from alertd.state import Change, StateError
-from alertd.tail import FAR_BEHIND
+from alertd.tail import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -209,7 +209,7 @@ class Watch:
             await asyncio.sleep(0)
         if batch is None or not file.is_held or file.offset != batch.offset:
             is_dense = (file.source, file.id) in self._dense
-            batch = await self._tailer.read(file, DENSE_BYTES if is_dense else FAR_BEHIND)
+            batch = await self._tailer.read(file, DENSE_BYTES if is_dense else CHUNK)
             if batch is None:
                 return
             self._dense.discard((file.source, file.id))

@@ -30,7 +30,7 @@ only when it is told that lines took effect.
 from alertd.tail.followed import FollowedFile
 from alertd.tail.identity import FileKey, StoredFile
 from alertd.tail.survey import Own
-from alertd.tail.tailer import FAR_BEHIND, Tailer
+from alertd.tail.tailer import CHUNK, Tailer
 from alertd.tail.trouble import Problem
 
-__all__ = ["FAR_BEHIND", "FileKey", "FollowedFile", "Own", "Problem", "StoredFile", "Tailer"]
+__all__ = ["CHUNK", "FileKey", "FollowedFile", "Own", "Problem", "StoredFile", "Tailer"]

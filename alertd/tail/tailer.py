@@ -43,10 +43,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 CHUNK: Final = 1 << 20
-"""Bytes read at a time."""
-
-FAR_BEHIND: Final = 4 << 20
-"""Bytes read at a time, and unread bytes from which on that is done."""
+"""Bytes read at a time: what is judged in so few milliseconds that a mail that leaves meanwhile,
+in several steps, waits for no more than a few of them."""
 
 _SKIPPED_AT_ONCE: Final = 16 << 20
 """Bytes of one endless line skipped before other files have their turn."""
@@ -210,7 +208,7 @@ class Tailer:
         """Whether some file has lines to read, if only after another one or another look."""
         return any(file.is_behind for file in self._roster.behind)
 
-    async def read(self, file: FollowedFile, most: int = FAR_BEHIND) -> Batch | None:
+    async def read(self, file: FollowedFile, most: int = CHUNK) -> Batch | None:
         """
         Read the next complete lines of a file.
 
@@ -219,8 +217,8 @@ class Tailer:
             most: Bytes that are welcome; a line that is longer comes all the same.
 
         Returns:
-            About a megabyte, four when it is far behind; None at its end, or when only an
-            unfinished line is left, or when something about the file must be found out first.
+            About a megabyte; None at its end, or when only an unfinished line is left, or when
+            something about the file must be found out first.
         """
         file.release()
         try:
@@ -301,9 +299,7 @@ class Tailer:
         content = await self._descriptors.open(file)
         if content is None or file.is_unplaced or self._roster.is_waiting(file):
             return None
-        behind = file.size - file.offset
-        want = min(most, FAR_BEHIND if behind >= FAR_BEHIND else CHUNK)
-        want = max(want, file.max_line + 1)
+        want = max(most, file.max_line + 1)
         if file.is_archive and file.offset >= self._most_unpacked.get(file.source, file.offset + 1):
             self._leave_unpacked(file, content)
             return None
