@@ -9,6 +9,8 @@ The map of this package, in the order in which a line travels::
       ordering.py     matches of many files → one stream in time order
       engine.py       matches → alerts: keyspaces of detectors, each with its window
       pipeline.py     the three in a row, for any driver
+      rule_tests.py   the same for the lines of a rule's own tests
+      tuning.py       and with other limits; timeline.py draws when it matched and rang
       render/         alert → mail, alert → JSON
     watch.py        the loop: a piece of a file is read, judged and committed, turn by turn
     state/          one SQLite file: what must survive a crash, committed together

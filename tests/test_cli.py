@@ -131,7 +131,15 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["chekc"], ["check", "--confgi", "x"], ["completion", "elvish"]]
+    "words",
+    [
+        [],
+        ["chekc"],
+        ["check", "--confgi", "x"],
+        ["check", "x"],
+        ["replay", "x", "--yaer", "1"],
+        ["completion", "elvish"],
+    ],
 )
 def test_wrong_usage_is_64_and_says_where_to_look(
     words: list[str], capsys: pytest.CaptureFixture[str]
@@ -140,6 +148,18 @@ def test_wrong_usage_is_64_and_says_where_to_look(
     with pytest.raises(SystemExit, match=str(os.EX_USAGE)):
         main(words)
     assert "--help" in capsys.readouterr().err
+
+
+def test_files_and_options_stand_in_any_order(say: Say, directory: Path) -> None:
+    """Also options between files, and files behind the rule that `tune` wants first."""
+    other = directory / "other.csv"
+    other.write_text(CSV)
+
+    said = say("replay", str(directory / "app.csv"), "--source", "mobile", str(other))
+    tuned = main(["tune", "fatal", "--config", str(say.config), str(other)])
+
+    assert "bytes in 2 files" in said.out
+    assert 0 == tuned
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])

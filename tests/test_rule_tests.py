@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import os
+import random
+import re
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from living import alertd, append
+from writing import Question, brute_force, events, line
+from writing import settings as tables
 
 from alertd import config
 from alertd.cli import main
 from alertd.control import ControlError
+from alertd.core.rule_tests import run_tests
+from alertd.matchers import compile_matchers
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from living import Mailbox
 
 SETTINGS = """
@@ -208,3 +218,56 @@ def test_a_rule_means_the_same_whatever_its_tests(tmp_path: Path) -> None:
 
     assert few == many
     assert [rule.identity for rule in few] == [rule.identity for rule in many]
+
+
+@pytest.mark.parametrize("format_", ["csv", "json", "syslog", "plain"])
+@given(
+    st.builds(
+        Question,
+        more_than=st.integers(0, 12),
+        within_ms=st.sampled_from((1000, 60_000)),
+        cooldown_ms=st.sampled_from((0, 1000, 900_000)),
+        is_grouped=st.booleans(),
+    ),
+    st.integers(0, 2**32),
+)
+@hypothesis.settings(max_examples=20)
+def test_what_brute_force_finds_is_what_a_test_must_expect(
+    format_: str, question: Question, seed: int
+) -> None:
+    """Any lines, any rule: the same alerts about the same keys; one more or less is a failure."""
+    chance = random.Random(seed)
+    happened = events(chance, 100, format_)
+    alerts = brute_force(happened, question)
+    expected = {
+        "lines": [line(event, format_, chance) for event in happened],
+        "alerts": len(alerts),
+        "counts": [count for _, _, count in alerts],
+    }
+    if question.is_grouped:
+        expected["keys"] = [{"key": key} for key, _, _ in alerts]
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "alertd.toml"
+        rule = tables(question, format_, "/var/log/app.log")
+        [name] = re.findall(r"\[rule\.(\w+)\]", rule)
+        for difference in (0, 1):
+            changed = {**expected, "alerts": len(alerts) + difference}
+            if difference:
+                changed = {key: changed[key] for key in ("lines", "alerts")}
+            case = "".join(f"{key} = {toml(value)}\n" for key, value in changed.items())
+            path.write_text(f"{EMAIL}{rule}\n[[rule.{name}.test]]\n{case}")
+            loaded = config.load(path, {})
+            matchers = compile_matchers(loaded.sources, loaded.rules)
+
+            [result] = run_tests(loaded.tests, loaded.rules, loaded.sources, matchers)
+
+            assert bool(difference) == bool(result.problem), result.problem
+
+
+def toml(value: object) -> str:
+    """Write a value as TOML does."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(toml, value))}]"
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{key} = {toml(below)}' for key, below in value.items())} }}"
+    return json.dumps(value, ensure_ascii=False)

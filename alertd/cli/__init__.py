@@ -14,6 +14,7 @@ import argparse
 import os
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from alertd import __version__
@@ -70,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         A sysexits code.
     """
     words = sys.argv[1:] if arguments is None else [*arguments]
-    parsed = parser(words[0] if words else "").parse_args(words)
+    parsed = _parsed(words)
     try:
         return int(parsed.run(parsed))
     except KeyboardInterrupt:
@@ -79,6 +80,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output (`head`, say) has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return os.EX_OK
+
+
+def _parsed(words: Sequence[str]) -> argparse.Namespace:
+    """Understand the words; files may also stand behind options that stand behind others."""
+    root = parser(words[0] if words else "")
+    parsed, rest = root.parse_known_args(words)
+    if rest and (not hasattr(parsed, "paths") or any(word.startswith("-") for word in rest)):
+        root.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        parsed.paths += map(Path, rest)
+    return parsed
 
 
 def parser(first: str = "") -> argparse.ArgumentParser:

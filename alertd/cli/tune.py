@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         return os.EX_DATAERR
     tuning = Tuning(rule, recorder, largest=MOST_EVENTS)
-    for line in (*told(rule, tuning, (span[1] - span[0]) / DAY), *_what_was_read(recorder, span)):
+    for line in (*told(rule, tuning, span[1] - span[0]), *_what_was_read(recorder, span)):
         say(line)
     return os.EX_OK
 
@@ -144,13 +144,13 @@ def _what_was_read(recorder: Recorder, span: tuple[float, float]) -> Iterator[st
         yield "note: that is less than a day, so what would come in a day is a guess"
 
 
-def told(rule: Rule, tuning: Tuning, days: float) -> Iterator[str]:
-    """Tell what other settings would have given, as a table, a plot and a proposal."""
+def told(rule: Rule, tuning: Tuning, seconds: float) -> Iterator[str]:
+    """Tell what other settings would have given in that time: a table, a plot and a proposal."""
     from alertd.core.tuning import MORE_SHARES, SHARES  # noqa: PLC0415 - not for --help
     from alertd.core.wording import exactly  # noqa: PLC0415 - likewise
 
-    most = max(1, round(days))
-    proposed = tuning.limit_for(most)
+    days = seconds / DAY
+    proposed = tuning.limit_for(max(1, round(days)))
     more = [] if proposed is None else [proposed]
     quiet = f"cooldown {exactly(rule.cooldown)}" if rule.cooldown else "no cooldown"
     yield f"{rule.name}: alerts a day, by within and more_than, {quiet}; * is what it has now"
@@ -162,17 +162,17 @@ def told(rule: Rule, tuning: Tuning, days: float) -> Iterator[str]:
     limits = sorted({*tuning.limits((*SHARES, *MORE_SHARES)), *more})
     yield from _plot(rule, tuning, limits)
     yield ""
-    yield _proposal(rule, tuning, proposed, most)
+    yield _proposal(rule, tuning, proposed, seconds)
 
 
-def _proposal(rule: Rule, tuning: Tuning, limit: int | None, days: int) -> str:
-    from alertd.core.wording import plural  # noqa: PLC0415 - not for --help
+def _proposal(rule: Rule, tuning: Tuning, limit: int | None, seconds: float) -> str:
+    from alertd.core.wording import duration, plural  # noqa: PLC0415 - not for --help
 
     if limit is None:
         return "no limit gives so few as one mail a day"
     alerts = tuning.alerts(limit, rule.within)
     text = f"about one mail a day: more_than = {limit}, {plural(alerts, 'alert')}"
-    text += f" in {plural(days, 'day')}"
+    text += f" in {duration(seconds)}"
     return f"{text}; one less gives {tuning.alerts(limit - 1, rule.within):,}" if limit else text
 
 
