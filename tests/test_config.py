@@ -324,8 +324,9 @@ WRONG = [
     (
         RULE,
         'kind = "rate"',
-        'kind: "rate" is none of "threshold", "match", "distinct", "new_value", "change"',
-        "choose one of them",
+        'kind: "rate" is none of "threshold", "match", "distinct", "new_value", "change", "ratio", '
+        '"metric"',
+        'did you mean "ratio"?',
     ),
     (RULE, 'kind = "distinct"', "distinct: is missing", 'write distinct = "user"'),
     (
@@ -684,7 +685,7 @@ WRONG = [
 
 def test_what_means_nothing_for_a_kind_is_refused_key_by_key() -> None:
     """With the kinds for which it does."""
-    remedy = 'remove it, or write kind = "threshold" or "distinct"'
+    remedy = 'remove it, or write kind = "threshold" or "distinct" or "ratio" or "metric"'
 
     assert [
         f'alertd.toml: rule "ssh": {key}: means nothing for kind = "match"; {remedy}'
@@ -715,6 +716,155 @@ def test_each_kind_has_keys_and_defaults_of_its_own(keys: str, expected: dict[st
     (made,) = load_text(EMAIL, SOURCE, rule).rules
 
     assert expected == {name: getattr(made, name) for name in expected}
+
+
+RATIO = 'kind = "ratio"\nwithin = "5m"\n'
+METRIC = 'kind = "metric"\nmetric = "p95"\nvalue = "line"\nwithin = "5m"\n'
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        (
+            RATIO + 'more_than = "5%"',
+            {"share": (5, 100), "of": (), "min_total": 1, "more_than": 0, "cooldown": 900.0},
+        ),
+        (RATIO + 'more_than = "0.25 %"\nmin_total = 200', {"share": (25, 10000), "min_total": 200}),
+        (RATIO + 'more_than = "99.9"', {"share": (999, 1000)}),
+        (RATIO + "more_than = \"0%\"\nof = 'sshd'", {"share": (0, 100), "of": (Pattern("sshd"),)}),
+        (
+            METRIC + "more_than = 1500",
+            {"metric": "p95", "value": "line", "bound": 1500.0, "is_below": False, "more_than": 0},
+        ),
+        (METRIC + "less_than = -0.5\nmin_total = 20", {"bound": -0.5, "is_below": True}),
+        (METRIC + "less_than = 0", {"bound": 0.0, "is_below": True, "min_total": 1}),
+        (METRIC + "more_than = 0", {"bound": 0.0, "is_below": False}),
+    ],
+)
+def test_what_slides_over_a_grid_has_limits_of_its_own(
+    keys: str, expected: dict[str, object]
+) -> None:
+    """A share is kept exactly as it is written; a number is a double."""
+    (made,) = load_text(EMAIL, SOURCE, f"[rule.ssh]\nmatch = 'Failed'\n{keys}\n").rules
+
+    assert expected == {name: getattr(made, name) for name in expected}
+
+
+SHARE = 'expected a share as text, got {}; write it like "{}"'
+NO_SHARE = '"{}" is not a share; write it like "5%" or "0.25%"'
+ALL = '"{}" is not below 100%, and no share is more than all; write it like "5%" or "0.25%"'
+
+
+@pytest.mark.parametrize(
+    ("keys", "key", "what"),
+    [
+        (RATIO, "more_than", 'is missing; write more_than = "5%"'),
+        (RATIO + "more_than = 5", "more_than", SHARE.format("5", "5%")),
+        (RATIO + "more_than = 0.5", "more_than", SHARE.format("0.5", "0.5%")),
+        (RATIO + "more_than = true", "more_than", SHARE.format("true", "5%")),
+        (RATIO + "more_than = 250", "more_than", SHARE.format("250", "5%")),
+        (RATIO + 'more_than = "-1%"', "more_than", NO_SHARE.format("-1%")),
+        (RATIO + 'more_than = "many"', "more_than", NO_SHARE.format("many")),
+        (RATIO + 'more_than = "101%"', "more_than", ALL.format("101%")),
+        (RATIO + 'more_than = "100%"', "more_than", ALL.format("100%")),
+        (
+            RATIO.replace("5m", "500ms") + 'more_than = "5%"',
+            "within",
+            'is too short to be cut into slices for kind = "ratio"; write at least "1s"',
+        ),
+        (
+            RATIO + 'more_than = "5%"\nless_than = 5',
+            "less_than",
+            'means nothing for kind = "ratio"; remove it, or write kind = "metric"',
+        ),
+        (
+            RATIO + 'more_than = "5%"\nmin_total = 0',
+            "min_total",
+            "0 is not between 1 and 1,000,000,000; write a number like 20",
+        ),
+        (
+            RATIO + 'more_than = "5%"\ngroup_by = "ip"',
+            "group_by",
+            'no line can have a field "ip"; there are only line '
+            "(a regex in of adds fields by (?P<name>…))",
+        ),
+        (
+            RATIO + 'more_than = "5%"\nof = { ip = "::1" }',
+            "of",
+            'no line can have a field "ip"; there are only line',
+        ),
+        (
+            METRIC,
+            "more_than",
+            "is missing; write more_than = 1500, or less_than with a number",
+        ),
+        (
+            METRIC + "more_than = 5\nless_than = 3",
+            "less_than",
+            "stands beside more_than; write two rules",
+        ),
+        (
+            METRIC + 'less_than = "5"',
+            "less_than",
+            'expected a number, got "5"; write it like 1500',
+        ),
+        (
+            METRIC + "more_than = true",
+            "more_than",
+            "expected a number, got true; write it like 1500",
+        ),
+        (
+            METRIC + "more_than = inf",
+            "more_than",
+            "inf cannot be compared exactly; write a number like 1500",
+        ),
+        (
+            METRIC + f"more_than = {2**53 + 1}",
+            "more_than",
+            f"{2**53 + 1} cannot be compared exactly; write a number like 1500",
+        ),
+        (
+            METRIC + f"more_than = 1{'0' * 400}",
+            "more_than",
+            "a huge number cannot be compared exactly; write a number like 1500",
+        ),
+        (
+            METRIC.replace('metric = "p95"\n', "") + "more_than = 5",
+            "metric",
+            'is missing; write metric = "p95"',
+        ),
+        (
+            METRIC.replace("p95", "variance") + "more_than = 5",
+            "metric",
+            '"variance" is none of "min", "max", "avg", "sum", "count", "p50", "p90", "p95", '
+            '"p99"; choose one of them',
+        ),
+        (
+            METRIC.replace('value = "line"\n', "") + "more_than = 5",
+            "value",
+            'is missing; write value = "duration_ms"',
+        ),
+    ],
+)
+def test_a_ratio_or_metric_that_cannot_be_meant_is_refused(keys: str, key: str, what: str) -> None:
+    """One mistake, one line, with what to write instead."""
+    rule = f"[rule.ssh]\nmatch = 'Failed (?P<ip>.*)$'\n{keys}\n"
+
+    assert [f'alertd.toml: rule "ssh": {key}: {what}'] == errors_of(EMAIL, SOURCE, rule)
+
+
+def test_the_lines_of_which_a_share_is_asked_are_warned_about_like_others() -> None:
+    """Whoever can forge what they are grouped by can fool the rule."""
+    of = "of = ['', 'login (?P<user>.*) from (?P<ip>.*) port']"
+    rule = f"[rule.ssh]\nmatch = 'Failed'\n{RATIO}more_than = \"5%\"\n{of}\ngroup_by = 'ip'\n"
+
+    (refusal,) = errors_of(EMAIL, SOURCE, rule)
+    (warning,) = load_text(EMAIL, SOURCE, rule.replace("'', ", "")).warnings
+
+    assert 'alertd.toml: rule "ssh": of item 1: "" matches every line' in refusal
+    assert (
+        'alertd.toml: rule "ssh": of: whoever can write text into the line can forge ip' in warning
+    )
 
 
 def test_a_judged_field_that_no_line_has_is_refused() -> None:
@@ -1735,6 +1885,9 @@ def test_the_example_is_valid_as_it_is() -> None:
         "session-of-root",
         "new-app",
         "login-from-elsewhere",
+        "error-share",
+        "slow-checkout",
+        "few-frames",
     ) == tuple(rule.name for rule in config.rules)
     assert () == config.warnings
 

@@ -15,7 +15,10 @@ from alertd import config
 from alertd.cli import main
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from alertd.core.rules import Rule
 
 START = round(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp())
 RULES = """
@@ -52,6 +55,45 @@ value = "value"
 match = {{ level = "error" }}
 group_by = "key"
 cooldown = "20s"
+
+[rule.ratio]
+kind = "ratio"
+match = {{ level = "error" }}
+group_by = "key"
+more_than = "60%"
+min_total = 5
+within = "3m"
+cooldown = "20s"
+
+[rule.ratio-of]
+kind = "ratio"
+match = {{ level = "error" }}
+of = {{ value = "a" }}
+group_by = "key"
+more_than = "40%"
+within = "2m"
+cooldown = "20s"
+
+[rule.metric]
+kind = "metric"
+metric = "p90"
+value = "number"
+match = {{ level = "error" }}
+group_by = "key"
+more_than = 700.5
+within = "2m"
+cooldown = "10s"
+
+[rule.metric-below]
+kind = "metric"
+metric = "avg"
+value = "number"
+match = {{ level = "error" }}
+group_by = "key"
+less_than = 640.25
+min_total = 3
+within = "2m"
+cooldown = "10s"
 """
 
 
@@ -66,10 +108,30 @@ def made(chance: random.Random, count: int) -> list[tuple[Event, str]]:
     return events
 
 
+def number(event: Event) -> str:
+    """Give an event a number, which its value decides."""
+    return f"{sum(map(ord, event.value)) * 37 % 1000}.5"
+
+
+def judged(rule: Rule, happened: Sequence[tuple[Event, str]]) -> list[Event]:
+    """Give the events that a rule judges, with the value that it judges."""
+    if rule.kind == "ratio":
+        return [
+            event._replace(value="x" if level == "error" else "y")
+            for event, level in happened
+            if not rule.of or event.value == "a"
+        ]
+    errors = [event for event, level in happened if level == "error"]
+    if rule.kind == "metric":
+        return [event._replace(value=number(event)) for event in errors]
+    return errors
+
+
 def line(event: Event, level: str) -> str:
     """Write an event down."""
     when = f"{datetime.fromtimestamp(event.time, UTC):%Y-%m-%dT%H:%M:%SZ}"
-    return json.dumps({"ts": when, "level": level, "key": event.key, "value": event.value}) + "\n"
+    fields = {"ts": when, "level": level, "key": event.key, "value": event.value}
+    return json.dumps({**fields, "number": float(number(event))}) + "\n"
 
 
 @pytest.mark.timeout(120)
@@ -107,7 +169,6 @@ def test_live_with_kills_and_replayed_they_find_what_brute_force_finds(
 
     assert kills >= 3
     assert live == {alert["id"] for alert in replayed}
-    errors = [event for event, level in happened if level == "error"]
     for rule in config.load(daemon.config, {}).rules:
         found = [
             Found(
@@ -120,4 +181,6 @@ def test_live_with_kills_and_replayed_they_find_what_brute_force_finds(
             if alert["rule"] == rule.name
         ]
         assert len(found) > 5
-        assert with_cooldown(rule.cooldown, ORACLES[rule.kind](rule, errors)) == found
+        assert (
+            with_cooldown(rule.cooldown, ORACLES[rule.kind](rule, judged(rule, happened))) == found
+        )

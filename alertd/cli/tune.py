@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = load(arguments)
     if isinstance(settings, int):
         return settings
-    from alertd.config.schema import MOST_EVENTS  # noqa: PLC0415 - not for --help
+    from alertd.config.kinds import MOST_EVENTS  # noqa: PLC0415 - not for --help
     from alertd.core.tuning import Tuning  # noqa: PLC0415 - likewise
     from alertd.replay import UnreadableError  # noqa: PLC0415 - likewise
 

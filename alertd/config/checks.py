@@ -101,10 +101,14 @@ def check_rule(rule: Rule, sources: Sequence[Source]) -> Iterator[Finding]:
             return
         known |= fields
     with_groups = known.union(*(compiled(each).groupindex for each in _regexes(rule.match)))
+    # A ratio's lines have the groups of those of which a share is asked.
+    grouped = known.union(*(compiled(each).groupindex for each in _regexes(rule.seen)))
+    adding = "of" if rule.kind == "ratio" else "match"
     for key, used, available in (
         ("match", _demanded(rule.match), known),
+        ("of", _demanded(rule.of), known),
         ("unless", _demanded(rule.unless), with_groups),
-        ("group_by", rule.group_by, with_groups),
+        ("group_by", rule.group_by, grouped),
         (
             "distinct" if rule.kind == "distinct" else "value",
             rule.keyed_by[len(rule.group_by) :],
@@ -114,8 +118,9 @@ def check_rule(rule: Rule, sources: Sequence[Source]) -> Iterator[Finding]:
         for field in dict.fromkeys(used):
             if field not in available:
                 text = _no_field(field, available)
-                if key != "match":
-                    text += " (a regex in match adds fields by (?P<name>…))"
+                if key not in {"match", "of"}:
+                    regexes = "match" if key == "unless" else adding
+                    text += f" (a regex in {regexes} adds fields by (?P<name>…))"
                 yield Finding((*place, key), text)
 
 
@@ -171,8 +176,8 @@ def check_memory(rules: Sequence[Rule], memory_max: int, share: str) -> Iterator
 
 def lint_rule(rule: Rule) -> Iterator[Finding]:
     """Find what is allowed but lets the writer of a log line fool the rule."""
-    place = ("rule", rule.name, "match")
-    for regex in _regexes(rule.match):
+    place = ("rule", rule.name, "of" if rule.of else "match")
+    for regex in _regexes(rule.seen):
         for field in forgeable(regex, rule.group_by):
             yield Finding(
                 place,
@@ -180,10 +185,11 @@ def lint_rule(rule: Rule) -> Iterator[Finding]:
                 f"{show_regex(regex)} may match anywhere in it; describe the line up to its "
                 "end and close the regex with $",
             )
-    for regex in _patterns(rule.match):
-        if _matches_every_line(regex):
+    for key, selector in (("match", rule.match), ("of", rule.of)):
+        for regex in filter(_matches_every_line, _patterns(selector)):
             yield Finding(
-                place, f"{show_regex(regex)} matches every line; write '.*' if that is meant"
+                ("rule", rule.name, key),
+                f"{show_regex(regex)} matches every line; write '.*' if that is meant",
             )
 
 
@@ -199,7 +205,7 @@ def lint_port(port: int, security: str) -> Iterator[Finding]:
 
 
 def _broken_lines(rule: Rule) -> Iterator[Finding]:
-    for key, selector in (("match", rule.match), ("unless", rule.unless)):
+    for key, selector in (("match", rule.match), ("of", rule.of), ("unless", rule.unless)):
         for regex in _patterns(selector):
             if "\n" in regex and not compiled(regex).flags & re.VERBOSE:
                 yield Finding(

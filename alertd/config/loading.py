@@ -211,7 +211,7 @@ class _Loading:
         is_doubtful = (
             not its_sources
             or len(its_sources) < len(rule.sources)
-            or self._is_refused("rule", name, "source", "match", "unless", "group_by")
+            or self._is_refused("rule", name, "source", "match", "of", "unless", "group_by")
             or any(
                 self._is_refused("source", each.name, "format", "columns", "multiline")
                 for each in its_sources

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from alertd.config import rule_tests, units, values
 from alertd.config.conditions import selector
-from alertd.config.kinds import KEYS_OF
+from alertd.config.kinds import KEYS_OF, METRICS, MOST_EVENTS
 from alertd.config.tables import Table, listed, named, optional, required, section
 
 if TYPE_CHECKING:
@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from alertd.config.settings import Level, LogFormat, Security
-    from alertd.core.rules import Format, Kind, Selector, Severity
-
-MOST_EVENTS = 100_000
+    from alertd.core.rules import Format, Kind, Metric, Selector, Severity
 
 _globs = values.many(values.glob, "/var/log/app/*.log")
 _names = values.many(values.text, "name")
@@ -94,19 +92,14 @@ class RuleTable(Table):
     unless: Selector = optional(selector, ())
     group_by: tuple[str, ...] = optional(_names, ())
     kind: Kind = optional(values.choice(*KEYS_OF), "threshold")
-    more_than: int | None = optional(
-        values.whole(
-            0,
-            MOST_EVENTS,
-            example=10,
-            remedy="every key keeps the times of that many events, so that the count is exact; "
-            "choose a smaller number and a shorter `within`",
-        ),
-        None,
-    )
+    more_than: object = optional(values.given, None)
+    less_than: object = optional(values.given, None)
     within: float | None = optional(units.positive_duration, None)
     distinct: str | None = optional(values.text, None)
     value: str | None = optional(values.text, None)
+    of: Selector | None = optional(selector, None)
+    metric: Metric | None = optional(values.choice(*METRICS), None)
+    min_total: int | None = optional(values.whole(1, 1_000_000_000, example=20), None)
     learn: float | None = optional(units.duration, None)
     max_values: int | None = optional(values.whole(1, 10_000_000, example=1_000), None)
     cooldown: float | None = optional(units.duration, None)

@@ -12,6 +12,7 @@ hold ``"2S"``.  Only the environment, where everything is text, has its text rea
 from __future__ import annotations
 
 import codecs
+import math
 import posixpath
 import re
 import warnings
@@ -34,6 +35,7 @@ _ADDRESS = re.compile(rf"{_ATOM}{{1,64}}@(?!\.)(?:{_ATOM}(?!\.\.)){{1,253}}(?<!\
 _NAMED_ADDRESS = re.compile(r"(?P<name>[^<>@\x00-\x1f\x7f-\x9f\u2028\u2029]*)<(?P<address>[^<>]+)>")
 _HOST = re.compile(r"[^\s/@\x00-\x20\x7f-\x9f\"'<>,;]+")
 _LONGEST_HOST = 253
+_PERCENT = 100
 _SHORTEST_LINE, _LONGEST_LINE = 2**10, 2**20
 # Codecs that Python calls text encodings although no log is written in them.
 _NO_CHARSETS = frozenset(
@@ -133,6 +135,48 @@ def whole(least: int, most: int, *, example: int, remedy: str = "") -> Callable[
         return number
 
     return read
+
+
+def given(value: object) -> object:
+    """Take a value whose meaning depends on other keys; who knows them reads it."""
+    return value
+
+
+def number(value: object) -> float:
+    """Read a number; what would equal its neighbours in double precision is refused."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"expected a number, got {show(value)}; write it like 1500")
+    try:
+        read = float(value)
+    except OverflowError:
+        read = math.inf
+    if not math.isfinite(read) or read != value:
+        raise ValueError(f"{show(value)} cannot be compared exactly; write a number like 1500")
+    return read
+
+
+def percent(value: object) -> tuple[int, int]:
+    """
+    Read a share of less than all, such as ``"5%"`` or ``"0.25%"``; the sign may be left out.
+
+    Returns:
+        A numerator and a denominator, exactly what is written.
+    """
+    if not isinstance(value, str):
+        is_share = isinstance(value, int | float) and 0 <= value < _PERCENT
+        example = f"{value}%" if is_share and not isinstance(value, bool) else "5%"
+        raise ValueError(f'expected a share as text, got {show(value)}; write it like "{example}"')
+    found = re.fullmatch(r"([0-9]{1,3})(?:\.([0-9]{1,9}))? ?%?", value.strip(), re.ASCII)
+    if not found:
+        raise ValueError(f'{show(value)} is not a share; write it like "5%" or "0.25%"')
+    decimals = found[2] or ""
+    part, whole = int(found[1] + decimals), _PERCENT * 10 ** len(decimals)
+    if part >= whole:
+        raise ValueError(
+            f"{show(value)} is not below 100%, and no share is more than all; "
+            'write it like "5%" or "0.25%"'
+        )
+    return part, whole
 
 
 def many(read: Callable[[object], str], example: str) -> Callable[[object], tuple[str, ...]]:

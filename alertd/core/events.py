@@ -46,12 +46,13 @@ class Match(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     Attributes:
         rule: The rule's name.
-        key: Values of the fields that the rule is keyed by, in their order; empty without any.
+        key: Values of the fields that the rule is keyed by, in their order; for a ratio, whether it
+            is a hit behind them.  Empty without any.
         time: Unix seconds that count: the line's own, unless it came too late for them.
         path: The file in which the line stands.
         offset: Where the line begins in that file, in bytes.
         line: The line (for csv: the record) as text, without its line end.  Bytes that are not
-            text stand as ``\xff``.
+            text stand as ``\xff``.  Empty for what is no hit of a ratio.
         event_time: What the line itself said, where that differs from ``time``.
     """
 
@@ -108,6 +109,11 @@ class Alert(msgspec.Struct, frozen=True):
         event_time: What the triggering line itself said, where it came too late for that.
         kind: The rule's kind, which says what ``count`` counts: events or different values.
         field: The field whose values were judged; empty for kinds that judge none.
+        total: Where ``count`` is a part of others, how many they are all together.
+        bound: What was passed where that is no ``limit``: per cent, or a number.
+        metric: What was measured; empty if nothing was.
+        measured: What it came to; of a percentile, the per cent of the values beyond ``bound``.
+        is_below: It fell below ``bound``; else it rose above.
         values: Those that it is about: the different ones, seen last ones last; the new one; or the
             one before and the one that came.
     """
@@ -132,6 +138,11 @@ class Alert(msgspec.Struct, frozen=True):
     kind: str = "threshold"
     field: str = ""
     values: tuple[str, ...] = ()
+    total: int = 0
+    bound: float = 0.0
+    metric: str = ""
+    measured: float = 0.0
+    is_below: bool = False
 
 
 class Notice(msgspec.Struct, frozen=True):

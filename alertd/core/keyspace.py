@@ -16,6 +16,7 @@ import msgspec
 
 from alertd.core.detectors import DETECTORS, Detector, Frozen
 from alertd.core.evidence import LINE_CHARS, MOST_LINES
+from alertd.core.rules import MISS
 from alertd.core.windows import HALF_TICK
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class Keyspace:
         "_detectors",
         "_is_value_judged",
         "_kind",
+        "_unshown",
         "_within",
         "evictions",
         "held",
@@ -84,7 +86,9 @@ class Keyspace:
         self._kind = DETECTORS[rule.kind]
         self._detectors: OrderedDict[Key, Detector] = OrderedDict()
         self._detector_of = self._detectors.get
-        self._is_value_judged = bool(rule.value)
+        self._is_value_judged = rule.is_judged
+        # What only makes others a smaller share shows nobody anything.
+        self._unshown = MISS if rule.kind == "ratio" else None
         # Where there is no window, what is older than the line at hand is no evidence.
         self._within = rule.within or HALF_TICK
         self._cooling: OrderedDict[Key, Frozen] = OrderedDict()
@@ -108,6 +112,8 @@ class Keyspace:
             detector = self._admit(key, match.time)
         else:
             self._detectors.move_to_end(key)
+        if self._unshown is not None and match.key[-1] == self._unshown:
+            return detector.feed(match)
         lines = detector.evidence.lines
         if len(lines) == MOST_LINES and len(match.line) <= LINE_CHARS:
             # As nearly always: one line takes the place of another (see `Evidence.add`).

@@ -107,10 +107,16 @@ class Conjunction:
     conditions: tuple[Condition, ...]
 
 
-Kind: TypeAlias = Literal["threshold", "match", "distinct", "new_value", "change"]
+Kind: TypeAlias = Literal[
+    "threshold", "match", "distinct", "new_value", "change", "ratio", "metric"
+]
+Metric: TypeAlias = Literal["min", "max", "avg", "sum", "count", "p50", "p90", "p95", "p99"]
 Alternative: TypeAlias = Pattern | Conjunction
 Selector: TypeAlias = tuple[Alternative, ...]
 """Any of these; the first alternative that holds gives the fields of its named groups."""
+
+HIT, MISS = "1", "0"
+"""What stands behind a ratio's key: whether the line is one of those whose share is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +134,13 @@ class Rule:
         more_than: The greatest number of events, or of values, that is not yet too much.
         within: The window's length in seconds; 0 for kinds without one.
         value: The field whose values are judged; empty for kinds that judge none.
+        of: For a ratio, the lines of which a share is asked; empty for all lines.
+        share: For a ratio, the greatest that is not yet too much: a numerator and a denominator,
+            exactly what was written.
+        metric: What is measured of the values, for a metric.
+        bound: The number that it must not pass.
+        is_below: It must not be less; else it must not be more.
+        min_total: Events (of a ratio, those of which a share is asked) below which nothing is said.
         learn: Seconds from a key's first event in which what is new is only remembered.
         max_values: Values that a key remembers.
         cooldown: Seconds between two alerts of one key.
@@ -148,6 +161,12 @@ class Rule:
     group_by: tuple[str, ...] = ()
     kind: Kind = "threshold"
     value: str = ""
+    of: Selector = ()
+    share: tuple[int, int] = (0, 100)
+    metric: Metric | Literal[""] = ""
+    bound: float = 0.0
+    is_below: bool = False
+    min_total: int = 1
     learn: float = 0.0
     max_values: int = 1_000
     max_keys: int = 10_000
@@ -160,13 +179,37 @@ class Rule:
         return (*self.group_by, self.value) if self.value else self.group_by
 
     @property
+    def is_judged(self) -> bool:
+        """Whether a match's key holds more than the values of the group."""
+        return bool(self.value) or self.kind == "ratio"
+
+    @property
+    def is_on_grid(self) -> bool:
+        """Whether its window slides by slices (see ``grid``)."""
+        return self.kind in {"ratio", "metric"}
+
+    @property
+    def seen(self) -> Selector:
+        """The lines that take part; empty for all lines."""
+        return self.of if self.kind == "ratio" else self.match
+
+    @property
     def identity(self) -> str:
         """
         What the meaning of this rule's counts depends on, as a digest.
 
         Windows outlive a reload as long as this stays the same.
         """
-        meaning = (self.kind, sorted(self.sources), self.match, self.unless, self.keyed_by)
+        meaning: tuple[object, ...] = (
+            self.kind,
+            sorted(self.sources),
+            self.match,
+            self.unless,
+            self.keyed_by,
+        )
+        if self.is_on_grid:
+            # Sums say nothing about another grid or bound.
+            meaning += (self.of, self.within, self.metric, self.bound, self.is_below)
         return hashlib.blake2b(repr(meaning).encode(), digest_size=16).hexdigest()
 
 

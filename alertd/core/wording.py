@@ -19,6 +19,7 @@ _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 _EXACT_UNITS = (("day", 86_400_000_000), ("hour", 3_600_000_000), ("minute", 60_000_000))
 """In microseconds."""
 
+_SPELT_OUT_BELOW = 1e15
 _FRACTIONS_BELOW = 10
 """Seconds; of a longer time nobody wants to know its fractions."""
 
@@ -72,6 +73,13 @@ def ordinal(number: int) -> str:
     teens = range(11, 14)
     suffix = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number:,}{'th' if number % 100 in teens else suffix}"
+
+
+def figure(value: float) -> str:
+    """``1,500``, ``0.25``: a number to ten digits, which are more than anybody compares."""
+    if value.is_integer() and abs(value) < _SPELT_OUT_BELOW:
+        return f"{int(value):,}"
+    return f"{value:,.10g}"
 
 
 def moment(time: float, zone: tzinfo) -> str:

@@ -9,7 +9,9 @@ from alertd.core.detectors.change import Change
 from alertd.core.detectors.detector import Detector, Frozen
 from alertd.core.detectors.distinct import Distinct
 from alertd.core.detectors.match import Each
+from alertd.core.detectors.metric import Metric
 from alertd.core.detectors.new_value import NewValue
+from alertd.core.detectors.ratio import Ratio
 from alertd.core.detectors.threshold import Threshold
 
 __all__ = ["DETECTORS", "Detector", "Frozen"]
@@ -20,4 +22,6 @@ DETECTORS: dict[str, type[Detector]] = {
     "distinct": Distinct,
     "new_value": NewValue,
     "change": Change,
+    "ratio": Ratio,
+    "metric": Metric,
 }

@@ -143,6 +143,9 @@ class Detector(ABC):
         since: float,
         histogram: tuple[int, ...] = (),
         values: tuple[str, ...] = (),
+        total: int = 0,
+        bound: float = 0.0,
+        measured: float = 0.0,
     ) -> Alert:
         """Raise an alert; what was hidden before it is counted anew from here."""
         rule, time = self._rule, match.time
@@ -169,6 +172,11 @@ class Detector(ABC):
             kind=rule.kind,
             field=rule.value,
             values=values,
+            total=total,
+            bound=bound,
+            metric=rule.metric,
+            measured=measured,
+            is_below=rule.is_below,
         )
         self.previous = time
         self.since_last = 0

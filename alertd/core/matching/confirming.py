@@ -8,10 +8,12 @@ those have a test of their own that makes nothing but the key.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
 
 from alertd.core.patterns import compiled
-from alertd.core.rules import Condition, Conjunction, Pattern
+from alertd.core.records import number
+from alertd.core.rules import HIT, MISS, Condition, Conjunction, Pattern
 from alertd.core.selectors import View, alternative_test
 
 if TYPE_CHECKING:
@@ -22,7 +24,11 @@ if TYPE_CHECKING:
     from alertd.core.rules import Rule
     from alertd.core.selectors import Test
 
+    Confirmation: TypeAlias = Callable[[Record], tuple[str, ...] | None]
+
 LONGEST_KEY = 256
+GREATEST = 1e200
+"""Sums of as many numbers as there can be lines must be numbers; beyond it, none is one."""
 
 
 class LacksKey(Exception):  # noqa: N818 - an answer, not an error
@@ -44,7 +50,7 @@ def fields_asked_for(rules: Iterable[Rule]) -> set[str]:
 
 def _fields_of(rule: Rule) -> Iterator[str]:
     yield from rule.keyed_by
-    for alternative in (*rule.match, *rule.unless):
+    for alternative in (*rule.match, *rule.unless, *rule.of):
         if isinstance(alternative, Conjunction):
             yield from _fields_in(alternative.conditions)
 
@@ -56,12 +62,21 @@ def _fields_in(conditions: Iterable[Condition]) -> Iterator[str]:
             yield from _fields_in(one for one in condition.operand if isinstance(one, Condition))
 
 
-def confirmation(rule: Rule) -> Callable[[Record], tuple[str, ...] | None]:
+def confirmation(rule: Rule) -> Confirmation:
     """
     Make the exact test of a rule, which gives the key of a line that matches.
 
     The test raises ``LacksKey`` for a line that matches without having all of its key.
     """
+    if rule.kind == "ratio":
+        return _share_confirmation(rule)
+    if rule.kind == "metric":
+        return _number_confirmation(_selecting_confirmation(rule), rule.value)
+    return _selecting_confirmation(rule)
+
+
+def _selecting_confirmation(rule: Rule) -> Confirmation:
+    """Make the test of a rule that asks for nothing but lines and their fields."""
     if len(rule.match) == 1 and isinstance(rule.match[0], Pattern) and not rule.unless:
         pattern = compiled(rule.match[0].regex)
         if set(rule.keyed_by) <= pattern.groupindex.keys():
@@ -69,6 +84,53 @@ def confirmation(rule: Rule) -> Callable[[Record], tuple[str, ...] | None]:
     if len(rule.match) == 1 and not rule.unless:
         return _alternative_confirmation(alternative_test(rule.match[0]), rule.keyed_by)
     return _general_confirmation(rule)
+
+
+def _number_confirmation(confirm: Confirmation, name: str) -> Confirmation:
+    """Make the test of a rule whose judged value must be a number that can be added up."""
+
+    def confirm_number(line: Record) -> tuple[str, ...] | None:
+        key = confirm(line)
+        if key is not None:
+            value = number(key[-1])
+            if value is None or abs(value) > GREATEST:
+                raise LacksKey(name)
+        return key
+
+    return confirm_number
+
+
+def _share_confirmation(rule: Rule) -> Confirmation:
+    """Make the test of a rule that asks for a share: what is a hit, and of what it is one."""
+    hit = _selecting_confirmation(replace(rule, kind="match", group_by=(), value=""))
+    if not rule.of and not rule.group_by:
+        # As often: a share of all lines.
+        hit_key, miss_key = (HIT,), (MISS,)
+        search = _search_of(rule)
+        if search is not None:
+            return lambda line: hit_key if search(line.text) else miss_key
+        return lambda line: miss_key if hit(line) is None else hit_key
+    if rule.of:
+        seen = _selecting_confirmation(
+            replace(rule, kind="match", match=rule.of, unless=(), value="")
+        )
+    else:
+        seen = _alternative_confirmation(lambda _: {}, rule.group_by)
+
+    def confirm(line: Record) -> tuple[str, ...] | None:
+        key = seen(line)
+        if key is None:
+            return None
+        return (*key, MISS if hit(line) is None else HIT)
+
+    return confirm
+
+
+def _search_of(rule: Rule) -> Callable[[str], re.Match[str] | None] | None:
+    """Give what finds a rule's lines, if that is one regex."""
+    if len(rule.match) == 1 and isinstance(rule.match[0], Pattern) and not rule.unless:
+        return compiled(rule.match[0].regex).search
+    return None
 
 
 def _general_confirmation(rule: Rule) -> Callable[[Record], tuple[str, ...] | None]:

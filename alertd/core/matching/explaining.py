@@ -14,6 +14,7 @@ from alertd.core.deadline import Overdue
 from alertd.core.linetimes import resolved
 from alertd.core.matching.confirming import LacksKey
 from alertd.core.records import CsvRecord, Record, record
+from alertd.core.rules import HIT
 from alertd.core.selectors import View, alternative_test, shortfall, shown_in
 from alertd.core.timestamps import Stamp
 
@@ -92,13 +93,22 @@ def _verdict(matcher: Matcher, number: int, line: Record) -> Verdict:
             matcher.deadline.step = number
             key = matcher.confirmations[number](line)
             if key is not None:
-                pairs = tuple(zip(rule.keyed_by, key, strict=True))
-                return Verdict(rule.name, is_match=True, key=pairs, reason="")
+                # Behind a ratio's key stands whether the line is a hit.
+                pairs = tuple(zip(rule.keyed_by, key, strict=False))
+                reason = ""
+                if rule.kind == "ratio":
+                    reason = "as one of all; "
+                    reason += "a hit" if key[-1] == HIT else f"no hit: {_objection(rule, line)}"
+                return Verdict(rule.name, is_match=True, key=pairs, reason=reason)
+            if rule.kind == "ratio":
+                reason = shortfall(rule.of, line)
+                return Verdict(rule.name, is_match=False, key=(), reason=reason)
             return Verdict(rule.name, is_match=False, key=(), reason=_objection(rule, line))
         except Overdue:
             reason = "undecided: its regex takes too long on this line"
         except LacksKey as lacking:
-            reason = f'it matches, but lacks the field "{lacking}"'
+            what = "a number in the field" if rule.metric else "the field"
+            reason = f'it matches, but lacks {what} "{lacking}"'
         finally:
             matcher.deadline.step = None
     return Verdict(rule.name, is_match=False, key=(), reason=reason)

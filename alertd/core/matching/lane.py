@@ -72,7 +72,7 @@ class Lane:
         fields = {
             condition.field
             for n in self.rules
-            for alternative in rules[n].match
+            for alternative in rules[n].seen
             for condition in _telling(alternative)
         }
         self._decoder = msgspec.json.Decoder(
@@ -216,7 +216,7 @@ def _slot(name: str) -> str:
 
 
 def _is_telling(rule: Rule) -> bool:
-    return all(_telling(alternative) for alternative in rule.match)
+    return bool(rule.seen) and all(_telling(alternative) for alternative in rule.seen)
 
 
 def _telling(alternative: Alternative) -> list[Condition]:
@@ -237,7 +237,7 @@ def _telling(alternative: Alternative) -> list[Condition]:
 def _rule_check(rule: Rule, reader: Reader) -> Check:
     checks = [
         [_check(condition, reader) for condition in _telling(alternative)]
-        for alternative in rule.match
+        for alternative in rule.seen
     ]
     if len(checks) == 1 and len(checks[0]) == 1:
         return checks[0][0]

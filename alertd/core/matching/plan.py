@@ -82,7 +82,12 @@ def planned(
     summaries: list[str | None] = []
     reasons: dict[int, str] = {}
     for number, rule in enumerate(rules):
-        superset = prefilters.selector(rule.match)
+        if not rule.seen:
+            always.append(number)
+            summaries.append(None)
+            reasons[number] = "it asks for a share of them all; write `of` if some are meant"
+            continue
+        superset = prefilters.selector(rule.seen)
         if superset is None or refused.intersection(superset.expressions):
             always.append(number)
             summaries.append(None)

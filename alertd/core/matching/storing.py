@@ -51,7 +51,7 @@ def key_of(source: Source, rules: Sequence[Rule]) -> bytes:
         if field.name not in _ELSEWHERE
     }
     release: str = hyperscan.__version__  # type: ignore[attr-defined]
-    asked = (release, reading, [rule.match for rule in rules])
+    asked = (release, reading, [rule.seen for rule in rules])
     return hashlib.blake2b(msgspec.msgpack.encode(asked), digest_size=16).digest()
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import re
+from itertools import accumulate, islice
 from typing import TYPE_CHECKING
 
 from alertd.core.deadline import Overdue
@@ -21,6 +22,7 @@ from alertd.core.matching.lane import MOST_LINES
 from alertd.core.matching.outcome import Counters, Matched
 from alertd.core.matching.rows import OpenRows, header_end, line_end
 from alertd.core.records import BOM, trimmed
+from alertd.core.rules import MISS
 from alertd.core.timestamps import Stamp
 
 if TYPE_CHECKING:
@@ -165,7 +167,8 @@ class Turn:
         if matcher.lane.rules:
             hits = sorted(matcher.lane.candidates(data, start, end, matcher.shift).union(hits))
         if matcher.always:
-            hits = sorted({*hits, *self._hits_of_every_line(start, end)})
+            every = self._hits_of_every_line(start, end)
+            hits = sorted({*hits, *every}) if hits else every
         held = len(data)
         if odd:
             end, held = self._rows.find(sorted(start + one for one in odd), start, end, limit)
@@ -191,13 +194,11 @@ class Turn:
             end = position
         return min(end, limit)
 
-    def _hits_of_every_line(self, start: int, end: int) -> Iterator[int]:
-        matcher = self._matcher
-        while start < end:
-            end_of_line = line_end(self._data, start)
-            for rule in matcher.always:
-                yield end_of_line << matcher.shift | rule
-            start = end_of_line + 1
+    def _hits_of_every_line(self, start: int, end: int) -> list[int]:
+        always, shift = self._matcher.always, self._matcher.shift
+        lines = self._data[start:end].removesuffix(b"\n").split(b"\n")
+        ends = islice(accumulate((len(line) + 1 for line in lines), initial=start - 1), 1, None)
+        return [at << shift | rule for at in ends for rule in always]
 
     def _line(self, start: int, end: int) -> bytes:
         """Give the bytes that are looked at of a line or a record."""
@@ -220,7 +221,7 @@ class Turn:
         confirmations, names, time_of = matcher.confirmations, matcher.names, matcher.time_of
         path, base, longest = self._path, self._base, matcher.source.max_line
         is_plain, read_at, latest = matcher.is_plain, self._batch.read_at, self._latest
-        add = self._matches.append
+        add, shares = self._matches.append, matcher.shares
         self._hits += len(hits)
         last_end = unparsable = -1
         for hit in hits:
@@ -276,7 +277,9 @@ class Turn:
                 if not text.isascii() and "\ufffd" in text:
                     counters.undecodable += 1
                     shown = matcher.spell(raw)
-            add(Match(names[number], key, time, path, base + start, shown, own_time))
+            # What only makes a share smaller is shown to nobody.
+            line_shown = "" if number in shares and key[-1] == MISS else shown
+            add(Match(names[number], key, time, path, base + start, line_shown, own_time))
         return None
 
     def _settled(self, time: Time, start: int, end: int) -> tuple[float, float | None]:

@@ -31,8 +31,11 @@ def alert_as_json(alert: Alert) -> str:
         ``within``, ``since`` (the oldest event counted), ``since_last`` (events since the previous
         alert of this key), ``previous`` (the time of that alert, or null), and ``path``,
         ``offset`` and ``line`` of the triggering line; ``kind`` of the rule, and, where it judges
-        the values of a field, ``field`` and ``values``.  ``event_time`` is there only when the line
-        came too late for its own time to count.
+        the values of a field, ``field`` and ``values``; of kind ratio and metric, ``total`` (of
+        how many ``count`` is a part) and ``bound`` (per cent, or a number), and of metric what it
+        ``measured`` by which ``metric`` (of a percentile: the per cent of the values beyond the
+        bound), and whether being below the bound is too much (``is_below``).
+        ``event_time`` is there only when the line came too late for its own time to count.
     """
     record: dict[str, object] = {
         "id": alert.id,
@@ -52,6 +55,14 @@ def alert_as_json(alert: Alert) -> str:
     }
     if alert.field:
         record |= {"field": alert.field, "values": alert.values}
+    if alert.total:
+        record |= {"total": alert.total, "bound": alert.bound}
+    if alert.metric:
+        record |= {
+            "metric": alert.metric,
+            "measured": alert.measured,
+            "is_below": alert.is_below,
+        }
     if alert.event_time is not None and alert.event_time != alert.time:
         record["event_time"] = _rfc3339(alert.event_time)
     return json.dumps(record).replace("\x7f", r"\u007f")

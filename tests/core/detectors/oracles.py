@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -11,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class Event(NamedTuple):
-    """What one matching line says; times are whole seconds."""
+    """What one line says that takes part; times are exact to the microsecond."""
 
-    time: int
+    time: float
     key: str
     value: str
 
@@ -48,7 +50,7 @@ def each(by: Rule, happened: Sequence[Event]) -> Iterator[Found]:
 def different(by: Rule, happened: Sequence[Event]) -> Iterator[Found]:
     """Every event with more than so many different values of its key in its window."""
     for at, event in enumerate(happened):
-        last: dict[str, int] = {}
+        last: dict[str, float] = {}
         for other in happened[: at + 1]:
             if other.key == event.key and event.time - other.time < by.within:
                 last.pop(other.value, None)
@@ -76,9 +78,63 @@ def changed(by: Rule, happened: Sequence[Event]) -> Iterator[Found]:
             yield Found(event.time, event.key, 1, (before[-1], event.value))
 
 
+def in_window(by: Rule, happened: Sequence[Event], at: int) -> list[Event]:
+    """Give the events of the same key in the window of one, which is made of 120 slices."""
+
+    def slice_of(event: Event) -> int:
+        return math.floor(Fraction(event.time) * 120 / Fraction(by.within))
+
+    last = happened[at]
+    return [
+        event
+        for event in happened[: at + 1]
+        if event.key == last.key and slice_of(event) > slice_of(last) - 120
+    ]
+
+
+def shares(by: Rule, happened: Sequence[Event]) -> Iterator[Found]:
+    """Every hit with which hits are more than the share of all; a hit's value is x."""
+    for at, event in enumerate(happened):
+        window = in_window(by, happened, at)
+        hits = [one for one in window if one.value == "x"]
+        is_too_much = Fraction(len(hits), len(window)) > Fraction(*by.share)
+        if event.value == "x" and is_too_much and len(window) >= by.min_total:
+            yield Found(event.time, event.key, len(hits), ())
+
+
+def measured(by: Rule, window: Sequence[Event]) -> float:
+    """Measure the values of a window in their order."""
+    values = [float(event.value) for event in window]
+    if by.metric == "count":
+        return len(values)
+    if by.metric in {"min", "max"}:
+        return min(values) if by.metric == "min" else max(values)
+    if by.metric.startswith("p"):
+        least = Fraction(int(by.metric[1:]), 100) * len(values)
+        return next(v for v in sorted(values) if sum(other <= v for other in values) >= least)
+    sums: dict[int, float] = {}
+    for event in window:
+        number = math.floor(Fraction(event.time) * 120 / Fraction(by.within))
+        sums[number] = sums.get(number, 0.0) + float(event.value)
+    total = math.fsum(sums.values())
+    return total / len(values) if by.metric == "avg" else total
+
+
+def numbers(by: Rule, happened: Sequence[Event]) -> Iterator[Found]:
+    """Every value with which what is measured of the window passes the bound."""
+    for at, event in enumerate(happened):
+        window = in_window(by, happened, at)
+        number = measured(by, window)
+        is_passed = number < by.bound if by.is_below else number > by.bound
+        if is_passed and len(window) >= by.min_total:
+            yield Found(event.time, event.key, len(window), ())
+
+
 ORACLES: dict[Kind, Callable[[Rule, Sequence[Event]], Iterator[Found]]] = {
     "match": each,
     "distinct": different,
     "new_value": unseen,
     "change": changed,
+    "ratio": shares,
+    "metric": numbers,
 }
