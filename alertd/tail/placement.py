@@ -91,6 +91,7 @@ class Placement:
             enrolment,
             truncation=self._truncation,
             copies=self._copies,
+            troubles=troubles,
             clock=clock,
         )
         self._newcomers = Newcomers(

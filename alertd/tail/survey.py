@@ -27,6 +27,9 @@ _SETTLED_NS: Final = 100_000_000
 _OLDEST: Final = 10.0
 """Seconds after which a listing is not believed any more: network file systems cache times."""
 
+_LISTINGS: Final = 5
+"""Times that a directory is listed again in which names change all the time."""
+
 _MOST_WITHIN: Final = 64
 """Directories within one into which is looked for a file that is gone."""
 
@@ -247,11 +250,13 @@ class Survey:
             ):
                 return before
             looked_at_ns = time.time_ns()
-            with os.scandir(directory) as entries:
-                names = {
-                    entry.name: Entry(entry.inode(), _is_directory(entry), entry.is_symlink())
-                    for entry in entries
-                }
+            names = _names(directory)
+            # A file that is renamed while its directory is listed may be seen under no name, or
+            # under two: what changes is listed until it is seen twice alike.
+            for _ in range(_LISTINGS if before is None or names != before.names else 0):
+                seen, names = names, _names(directory)
+                if seen == names:
+                    break
         except OSError:
             return None
         if before is not None and before.identity == identity and before.names == names:
@@ -260,6 +265,14 @@ class Survey:
             before.looked_at_ns = looked_at_ns
             return before
         return Listing(identity, status.st_mtime_ns, now, looked_at_ns, names)
+
+
+def _names(directory: str) -> dict[str, Entry]:
+    with os.scandir(directory) as entries:
+        return {
+            entry.name: Entry(entry.inode(), _is_directory(entry), entry.is_symlink())
+            for entry in entries
+        }
 
 
 def _links(path: str, view: View) -> list[str]:

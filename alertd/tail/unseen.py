@@ -34,6 +34,7 @@ from alertd.tail.siblings import (
     stored_witness,
     witness_of,
 )
+from alertd.tail.trouble import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from alertd.tail.identity import FileKey, StoredFile
     from alertd.tail.look import Look
     from alertd.tail.roster import Roster
+    from alertd.tail.trouble import Troubles
     from alertd.tail.truncation import Truncation
 
 log = structlog.get_logger(__name__)
@@ -75,6 +77,7 @@ class Unseen:
         *,
         truncation: Truncation,
         copies: Copies,
+        troubles: Troubles,
         clock: Callable[[], float],
     ) -> None:
         self._roster = roster
@@ -83,6 +86,7 @@ class Unseen:
         self._enrolment = enrolment
         self._truncation = truncation
         self._copies = copies
+        self._troubles = troubles
         self._clock = clock
         self._last_look = roster.last_looks()
         """By source and home: when the run before this one last looked."""
@@ -129,6 +133,7 @@ class Unseen:
             taken = {one.key for one in (*between, *fresh)}
             between += await self._take_nameless(source, home, gone, taken)
             if between:
+                self._say_gone(source, home, between)
                 await self._put_in_order(source, home, between, look)
                 # A lost file of which nothing was read is read from its beginning, like these.
                 for stored, _ in zip(self._unread(source, home), between, strict=False):
@@ -383,6 +388,32 @@ class Unseen:
                     if theirs is not None and await away(begins_like, content, theirs, file.size):
                         return True
         return False
+
+    def _say_gone(self, source: Source, home: str, between: list[Fresh]) -> None:
+        """Say how much was most likely deleted that was written after all that we know of."""
+        files = self._roster.at_home(source.name, home)
+        last = max(files, key=lambda file: file.rank, default=None)
+        if last is None or not last.is_deleted:
+            return  # what is younger than a file that is there has not been deleted
+        named = sorted((one.mtime_ns, one.size) for one in between if not one.is_nameless)
+        if not named or named[0][0] == named[-1][0]:
+            return
+        first_ns, first = named[0]
+        size = sum(size for _, size in named) - first
+        expected = size * (first_ns - _mtime(last)) // (named[-1][0] - first_ns)
+        lost = expected - first - sum(one.size for one in between if one.is_nameless)
+        if lost < size / len(named) / 2:
+            return
+        self._troubles.happen(
+            Problem(
+                "rotated files gone",
+                source.name,
+                home,
+                f"{os.path.basename(home)}: deleted before they could be opened; about {lost} "
+                "bytes lost: rotate less often, or keep more rotations",
+                lost=lost,
+            )
+        )
 
     async def _put_in_order(
         self, source: Source, home: str, between: list[Fresh], look: Look

@@ -74,6 +74,37 @@ def test_r25_generations_that_are_deleted_before_the_next_look(
     assert expected(1, 50) == asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("glob", ["a.log", "*.log*"])
+@pytest.mark.parametrize("passed", [3, 10])
+def test_generations_that_nobody_named_in_time_are_reported(
+    tmp_path: Path, log: Path, glob: str, passed: int
+) -> None:
+    """R25: one a second, three kept; as many bytes as they wrote in the time that is missing."""
+
+    async def scenario() -> tuple[list[bytes], list[int]]:
+        append(log, numbered(1, 10))
+        os.utime(log, (100, 100))
+        reading = Reading(source(tmp_path / glob))
+        await reading.settle()
+        for second in range(1, passed + 1):
+            for age in (2, 1):
+                if log.with_name(f"a.log.{age}").exists():
+                    log.with_name(f"a.log.{age}").rename(log.with_name(f"a.log.{age + 1}"))
+            rotate(log)
+            append(log, numbered(10 * second + 1, 10 * second + 10))
+            os.utime(log, (100 + second, 100 + second))
+        if passed == 3:
+            log.with_name("a.log.3").unlink()  # it has been read
+        await reading.settle()
+        return reading.lines, [problem.lost for problem in reading.tailer.take_problems()]
+
+    lines, lost = asyncio.run(scenario())
+
+    missing = passed - 4
+    assert [*expected(1, 10), *expected(10 * max(0, missing) + 11, 10 * passed + 10)] == lines
+    assert ([missing * len(numbered(1, 10))] if missing > 0 else []) == lost
+
+
 def test_what_was_caught_is_read_once_by_each_source(tmp_path: Path, log: Path) -> None:
     """Two sources follow it; a crash follows, and the file is still held open by its writer."""
     sources = [source(log), source(tmp_path / "*.log", name="other")]
