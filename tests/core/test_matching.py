@@ -445,6 +445,17 @@ def test_a_batch_that_matches_everywhere_is_taken_in_turns(regex: str) -> None:
     assert len(content) // 2 * 3 == len(matches(content, source(), rules))
 
 
+def test_a_turn_is_no_longer_for_rules_that_look_for_the_same_text() -> None:
+    """A hundred rules make a hundred candidates of each line that has it."""
+    rules = [looking_for("x", name=f"r{n}") for n in range(100)]
+    content = b"x\n" * MOST_HITS
+
+    matched = Matcher(source(), rules).match(Batch("1", "app", "/x", 0, content, 0.0), Framing())
+
+    assert 100 <= len(matched.matches) <= 2 * MOST_HITS
+    assert len(matched.matches) == 100 * matched.consumed // 2
+
+
 def test_many_rules_share_a_scan() -> None:
     """Each finds its own lines, in the order of the lines and then of the rules."""
     rules = [looking_for(f"Fatal {number}$", name=f"r{number}") for number in range(40)]

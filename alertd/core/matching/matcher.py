@@ -102,7 +102,7 @@ class Matcher:
         # A hit is a number: the end of its line, and which expression or rule it is about.
         self.shift = max(len(plan.expressions), len(self.rules), 1).bit_length()
         self.mask = (1 << self.shift) - 1
-        self._most = max(MOST_HITS, 2 * len(plan.expressions))
+        self._most = max(MOST_HITS, 2 * len(plan.expressions), 2 * len(self.rules))
         # In most plans, each expression is that of the rule with its number.
         self._is_plain_plan = not self.is_multiline and plan.rules_of == [
             [number] for number in range(len(plan.rules_of))
@@ -174,6 +174,9 @@ class Matcher:
             end = hit - expression
             for rule in rules_of[expression]:
                 found.add(end + rule)
+            # Many rules may look for the same text.
+            if len(found) > self._most:
+                return None
         return sorted(found)
 
     def name_fields(self, header: tuple[str, ...] | None) -> None:

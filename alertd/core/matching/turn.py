@@ -152,9 +152,9 @@ class Turn:
             end of the data if there is none).
         """
         matcher, data = self._matcher, self._data
-        odd: list[int] = []
         while True:
             end = self._piece_end(start, limit)
+            odd: list[int] = []
             hits = matcher.candidates(data, (start, end), odd)
             if hits is not None:
                 break
