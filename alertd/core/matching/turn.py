@@ -185,7 +185,8 @@ class Turn:
         if matcher.always or matcher.lane.rules:
             lines = MOST_LINES // (len(matcher.lane.rules) or 1)
             if matcher.always:
-                lines = min(lines, MOST_HITS // len(matcher.always))
+                # Where every line is tested a turn may end after any; the rest is listed again.
+                lines = min(lines, MOST_HITS // 4 // len(matcher.always))
             position = start
             for _ in range(lines + 1):
                 position = data.find(b"\n", position, end) + 1

@@ -73,6 +73,13 @@ class JsonRecord(Record):
     def number(self, name: str) -> float | None:
         """Give a field as a number; strings that hold one are numbers, too."""
         if name != WHOLE_LINE:
+            if not self._is_read:
+                self._read()
+                self._is_read = True
+            value = self._document.get(name)
+            # As nearly always.
+            if type(value) is int:
+                return _as_float(value)
             self._look_for(name)
             value = _follow(self._document, self._path(name))
             if type(value) is int or (type(value) is float and math.isfinite(value)):
