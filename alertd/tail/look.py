@@ -69,6 +69,7 @@ class Look:
     Attributes:
         view: The names.
         survey: What the globs mean.
+        inodes: What has any name.
         rotations: By path, the names beside it that look like a rotation of it.
         by_target: Followed files by source and name, symbolic links followed.
         again_in: Seconds after which another look is wanted, because something is about to change.
@@ -77,11 +78,17 @@ class Look:
     view: View
     survey: Survey
     rotations: dict[str, list[str]] = field(init=False)
+    inodes: frozenset[tuple[int, int]] = field(init=False)
     by_target: dict[tuple[str, str], FollowedFile] = field(default_factory=dict)
     again_in: float | None = None
 
     def __post_init__(self) -> None:
         self.rotations = rotations(self.view)
+        self.inodes = frozenset(
+            (listing.device, entry.inode)
+            for listing in self.view.listings.values()
+            for entry in listing.names.values()
+        )
 
     def want_again(self, seconds: float) -> None:
         """Have another look soon."""
@@ -95,15 +102,6 @@ class Look:
         """Return the paths in some directory that look like rotations of a path."""
         like = join(directory, home.rpartition("/")[2])
         return [join(directory, name) for name in self.rotations.get(like, ())]
-
-    @property
-    def inodes(self) -> set[tuple[int, int]]:
-        """What was seen, under whatever names."""
-        return {
-            (listing.device, entry.inode)
-            for listing in self.view.listings.values()
-            for entry in listing.names.values()
-        }
 
     def inode_of(self, path: str) -> tuple[int, int]:
         """Return what a path that was listed stands for."""

@@ -96,6 +96,8 @@ class Unseen:
         """Directories that the last look saw."""
         self._judged: dict[tuple[int, int], int] = {}
         """Rotations that were decided about since then, likewise."""
+        self._unopened: dict[tuple[str, str], set[tuple[int, int]]] = {}
+        """Rotations, by source and home, that were listed and could not be opened."""
         self._shifted: dict[tuple[str, str], int] = {}
         """Looks in a row, by source and home, that found a name leading elsewhere."""
 
@@ -119,6 +121,7 @@ class Unseen:
         """
         nameless = self._caught.nameless(source.name, look.inodes)
         for home in sorted(self._roster.homes(source.name)):
+            self._say_unopened(source, home, look)
             paths = self._new_paths(source, home, look)
             gone = [one for one in nameless if self._was_of(source, home, one)]
             if not (paths or gone) or not self._may_have_missed(source, home):
@@ -233,6 +236,12 @@ class Unseen:
             [(path, look.inode_of(path)) for path in new], lambda paths: away(open_all, paths)
         )
         opened = dict(zip(new, await opening, strict=True))
+        self._unopened[source.name, home] = {
+            look.inode_of(path)
+            for path, content in opened.items()
+            if isinstance(content, FileNotFoundError)
+            or (isinstance(content, Content) and content.inode != inodes[path])
+        }
         self._see_shifted(source, home, inodes, opened)
         for path in paths:
             one = already.get(path)
@@ -389,6 +398,14 @@ class Unseen:
                         return True
         return False
 
+    def _say_unopened(self, source: Source, home: str, look: Look) -> None:
+        """Say how much was most likely in rotations that were listed, not opened, and are gone."""
+        followed = self._roster.of(source.name)
+        gone = self._unopened.pop((source.name, home), set()) - look.inodes - followed.keys()
+        sizes = [file.size for file in self._roster.at_home(source.name, home) if file.is_rotated]
+        if gone and sizes:
+            self._say_lost(source, home, len(gone) * sum(sizes) // len(sizes))
+
     def _say_gone(self, source: Source, home: str, between: list[Fresh]) -> None:
         """Say how much was most likely deleted that was written after all that we know of."""
         files = self._roster.at_home(source.name, home)
@@ -402,8 +419,10 @@ class Unseen:
         size = sum(size for _, size in named) - first
         expected = size * (first_ns - _mtime(last)) // (named[-1][0] - first_ns)
         lost = expected - first - sum(one.size for one in between if one.is_nameless)
-        if lost < size / len(named) / 2:
-            return
+        if lost >= size / len(named) / 2:
+            self._say_lost(source, home, lost)
+
+    def _say_lost(self, source: Source, home: str, lost: int) -> None:
         self._troubles.happen(
             Problem(
                 "rotated files gone",

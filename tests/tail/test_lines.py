@@ -533,7 +533,9 @@ def test_hints_come_again_after_the_kernel_refused_them(tmp_path: Path) -> None:
         survey = Survey([source(tmp_path / "*.log")])
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         await asyncio.to_thread(lambda: None)  # the thread has to be there before
-        resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) - 1, hard))
+        lowest = os.dup(0)  # what is open need not be numbered without gaps
+        os.close(lowest)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
         running = asyncio.create_task(hints.run())
         try:
             hints.watch(View(listings={str(tmp_path): Listing((0, 0), 0, 0.0, 0, {})}))

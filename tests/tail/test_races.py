@@ -426,3 +426,31 @@ def test_a_batch_that_is_held_is_finished_though_its_file_is_undecided(log: Path
 
     assert can_go_on
     assert expected(1, 40) == sorted(lines)
+
+
+def test_r25_rotations_that_are_deleted_between_listing_and_opening_are_reported(
+    monkeypatch: pytest.MonkeyPatch, log: Path
+) -> None:
+    """R25: nobody can tell how large they were; those that were read tell about how much."""
+    gone = [log.with_name(f"a.log.{number}") for number in (1, 2)]
+
+    def delete() -> None:
+        for path in gone:
+            path.unlink()
+
+    async def scenario() -> tuple[list[bytes], list[int]]:
+        append(log, numbered(1, 10))
+        reading = Reading(source(log))
+        await reading.settle()
+        for first in (11, 21, 31):
+            rotate(log)
+            append(log, numbered(first, first + 9))
+        before_first(monkeypatch, unseen, "open_all", delete)
+        await reading.settle()
+        await reading.settle()
+        return reading.lines, [problem.lost for problem in reading.tailer.take_problems()]
+
+    lines, lost = asyncio.run(scenario())
+
+    assert [*expected(1, 10), *expected(31, 40)] == lines
+    assert [2 * len(numbered(1, 10))] == lost
