@@ -121,7 +121,7 @@ class Unseen:
         """
         nameless = self._caught.nameless(source.name, look.inodes)
         for home in sorted(self._roster.homes(source.name)):
-            self._say_unopened(source, home, look)
+            self._say_unopened(source, home, look, nameless)
             paths = self._new_paths(source, home, look)
             gone = [one for one in nameless if self._was_of(source, home, one)]
             if not (paths or gone) or not self._may_have_missed(source, home):
@@ -216,7 +216,7 @@ class Unseen:
             UndecidedError: One of them has another name by now.
         """
         unread = []
-        already = {one.path: one for one in fresh}
+        already = _as_listed(paths, look, fresh)
         inodes = {path: look.inode_of(path)[1] for path in paths}
         there = {
             (listing.device, entry.inode)
@@ -244,8 +244,9 @@ class Unseen:
         }
         self._see_shifted(source, home, inodes, opened)
         for path in paths:
-            one = already.get(path)
-            if one is None:
+            if path in already:
+                one = already[path]
+            else:
                 content = opened[path]
                 if content is None or isinstance(content, OSError):
                     continue
@@ -398,10 +399,11 @@ class Unseen:
                         return True
         return False
 
-    def _say_unopened(self, source: Source, home: str, look: Look) -> None:
+    def _say_unopened(self, source: Source, home: str, look: Look, nameless: list[Catch]) -> None:
         """Say how much was most likely in rotations that were listed, not opened, and are gone."""
         followed = self._roster.of(source.name)
         gone = self._unopened.pop((source.name, home), set()) - look.inodes - followed.keys()
+        gone -= {(one.content.device, one.content.inode) for one in nameless}
         sizes = [file.size for file in self._roster.at_home(source.name, home) if file.is_rotated]
         if gone and sizes:
             self._say_lost(source, home, len(gone) * sum(sizes) // len(sizes))
@@ -478,6 +480,17 @@ class Unseen:
             if not file.is_rotated:
                 file.rank = self._roster.next_rank()
                 self._roster.touch(file)
+
+
+def _as_listed(paths: list[str], look: Look, fresh: list[Fresh]) -> dict[str, Fresh]:
+    """Give new files the names that were listed; they may have been shifted since."""
+    names = {look.inode_of(path): path for path in paths}
+    listed = {}
+    for place, one in enumerate(fresh):
+        path = names.get((one.key.device, one.key.inode))
+        if path is not None:
+            fresh[place] = listed[path] = one._replace(path=path, target=path)
+    return listed
 
 
 def _mtime(file: FollowedFile) -> int:
