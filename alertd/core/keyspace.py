@@ -124,8 +124,11 @@ class Keyspace:
         return detector.feed(match)
 
     def shed(self) -> None:
-        """Forget the evidence of the half of the keys that were seen longest ago."""
-        for detector in list(self._detectors.values())[: (len(self) + 1) // 2]:
+        """Forget half of the evidence, that of the keys that were seen longest ago."""
+        enough = self.held // 2
+        for detector in self._detectors.values():
+            if self.held <= enough:
+                break
             self.held -= detector.evidence.clear()
 
     def freezing(self) -> Generator[None, None, Snapshot]:
