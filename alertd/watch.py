@@ -2,8 +2,9 @@
 Files → alerts → state, one turn after the other.
 
 A turn reads a piece of one file, judges it, and sees to it that what follows from it is committed:
-at once when an alert was raised, else within a quarter of a second.  Positions move only together
-with what their lines have done, so a crash at any moment repeats work but no effect.
+at once when an alert was raised about what has just happened, else within a quarter of a second.
+Positions move only together with what their lines have done, so a crash at any moment repeats work
+but no effect.
 
 Refuses to read on while the state cannot be written: the log files are the queue.
 
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     from alertd.tail import FollowedFile, Tailer
 
 COMMIT_SECONDS = 0.25
+FRESH_SECONDS = 60.0
+"""An alert about something older comes late in any case: its commit need not be at once."""
+
 IDLE_SECONDS = 5.0
 """A turn ends at least this often, so that whoever looks sees that turns end."""
 
@@ -108,6 +112,9 @@ class Watch:
         self._turn_lock = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._commit_due: float | None = None
+        # What was raised and is not committed, and whether somebody waits for it.
+        self._raised: list[Alert] = []
+        self._is_urgent = False
         self._shard_ages: dict[str, int] = dict.fromkeys(pipeline.rules, 0)
         self._commits = 0
         self._had_waiting = False
@@ -179,10 +186,11 @@ class Watch:
         has_more = bool(self._ready)
         if has_more:
             await self._read(self._ready.popleft())
-        alerts = await self._release()
-        if alerts or self._is_commit_due():
-            await self._commit(alerts)
-        self.is_caught_up = not (has_more or self._tailer.has_unread or self.pipeline.waiting)
+        await self._release()
+        if self._is_commit_due() or (self._raised and not has_more):
+            await self._commit()
+        is_behind = has_more or self._tailer.has_unread or self.pipeline.waiting
+        self.is_caught_up = not (is_behind or self._raised)
         return has_more
 
     def _look(self) -> None:
@@ -230,15 +238,16 @@ class Watch:
             self._behind.discard((file.source, place(file)))
             self.pipeline.at_end(file.source, place(file))
 
-    async def _release(self) -> list[Alert]:
+    async def _release(self) -> None:
         """Judge what need not wait any longer."""
-        raised = []
-        for alerts in self.pipeline.releases(self._clock(), PORTION_MATCHES):
-            raised += alerts
+        now = self._clock()
+        for alerts in self.pipeline.releases(now, PORTION_MATCHES):
+            self._raised += alerts
             for alert in alerts:
                 log.info("alert raised", rule=alert.rule, id=alert.id, count=alert.count)
+                self._note_uncommitted()
+                self._is_urgent = self._is_urgent or alert.time > now - FRESH_SECONDS
             await asyncio.sleep(0)
-        return raised
 
     async def _rest(self) -> None:
         """Wait until there may be something to do."""
@@ -280,13 +289,13 @@ class Watch:
             self._commit_due = time.monotonic() + COMMIT_SECONDS
 
     def _is_commit_due(self) -> bool:
-        return self._commit_due is not None and (
-            time.monotonic() >= self._commit_due or self.pipeline.uncommitted > JUDGED_MATCHES
+        return self._is_urgent or (
+            self._commit_due is not None
+            and (time.monotonic() >= self._commit_due or self.pipeline.uncommitted > JUDGED_MATCHES)
         )
 
     async def _commit(
         self,
-        alerts: Sequence[Alert] = (),
         *,
         shards: Mapping[str, bytes] | None = None,
         dropped: Sequence[str] = (),
@@ -299,6 +308,7 @@ class Watch:
         has_waiting = self.pipeline.waiting > 0
         is_order_known = journal is None and not has_waiting and not self._had_waiting
         self._commit_due = None
+        alerts, self._raised, self._is_urgent = self._raised, [], False
         if not (moved or forgotten or journal or alerts or shards or dropped) and is_order_known:
             return
         await self._write(
