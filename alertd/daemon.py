@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
-from alertd import __version__, config, logs, systemd
+from alertd import __version__, config, logs, memory, systemd
 from alertd.config import ConfigError
 from alertd.config.machine import local_timezone
 from alertd.control import ControlError, ControlServer
@@ -181,6 +181,7 @@ class Daemon:
             state,
             {source.name: source for source in sources},
             on_alerts=delivery.wake,
+            on_rest=memory.give_back,
             on_trouble=self._note_trouble,
             idle_seconds=min(IDLE_SECONDS, self._report_seconds / 2),
         )

@@ -51,6 +51,9 @@ LOOK_SECONDS = 0.02
 WAITING_MATCHES = 20_000
 """Beyond so many waiting matches only the files are read for which they wait."""
 
+MUCH_BYTES = 16 * 1024 * 1024
+"""Having read so much, it says when there is nothing to do."""
+
 DENSE_BYTES = 256 * 1024
 """Read at a time from a file whose lines mostly match."""
 
@@ -82,6 +85,7 @@ class Watch:
         state: Where what follows from them is kept.
         sources: The sources' settings, by name.
         on_alerts: Called after alerts were committed.
+        on_rest: Called when there is nothing to do after much was read.
         on_trouble: Called with a reason while the state cannot be written, with ``None`` after.
         clock: Unix seconds.
         idle_seconds: After so long a turn ends even if there is nothing to do.
@@ -95,6 +99,7 @@ class Watch:
         sources: Mapping[str, Source],
         *,
         on_alerts: Callable[[], None],
+        on_rest: Callable[[], None] = lambda: None,
         on_trouble: Callable[[str | None], None],
         clock: Callable[[], float] = time.time,
         idle_seconds: float = IDLE_SECONDS,
@@ -106,6 +111,8 @@ class Watch:
         self._state = state
         self._sources = sources
         self._on_alerts = on_alerts
+        self._on_rest = on_rest
+        self._read_since_rest = 0
         self._on_trouble = on_trouble
         self._clock = clock
         self._idle_seconds = idle_seconds
@@ -224,6 +231,7 @@ class Watch:
         holders = self._holders(file)
         matched = self.pipeline.take(batch, file.framing, now=self._clock(), holders=holders)
         self._tailer.consume(file, batch, matched.consumed)
+        self._read_since_rest += matched.consumed
         self._note_uncommitted()
         if matched.consumed < len(batch.data):
             self._unfinished[file] = batch.rest(matched.consumed)
@@ -251,6 +259,9 @@ class Watch:
 
     async def _rest(self) -> None:
         """Wait until there may be something to do."""
+        if self._read_since_rest >= MUCH_BYTES:
+            self._read_since_rest = 0
+            self._on_rest()
         now = self._clock()
         waits = [self._idle_seconds]
         if self._commit_due is not None:

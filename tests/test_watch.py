@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from datetime import UTC
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,10 +16,10 @@ from alertd.core.rules import Pattern, Rule, Source
 from alertd.core.timestamps.reader import TimestampReader
 from alertd.state import State
 from alertd.tail import Tailer
-from alertd.watch import Watch
+from alertd.watch import MUCH_BYTES, Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -40,7 +41,13 @@ def pipeline_of(source: Source, rule: Rule) -> Pipeline:
     return Pipeline([source], [rule], {"app": Matcher(source, [rule])})
 
 
-def watch_over(tailer: Tailer, source: Source, rule: Rule, state: State) -> Watch:
+def watch_over(
+    tailer: Tailer,
+    source: Source,
+    rule: Rule,
+    state: State,
+    on_rest: Callable[[], None] = lambda: None,
+) -> Watch:
     """Return a watch that tells nobody."""
     return Watch(
         tailer,
@@ -48,6 +55,7 @@ def watch_over(tailer: Tailer, source: Source, rule: Rule, state: State) -> Watc
         state,
         {"app": source},
         on_alerts=lambda: None,
+        on_rest=on_rest,
         on_trouble=lambda _: None,
     )
 
@@ -161,3 +169,66 @@ def test_matches_wait_for_the_file_that_comes_after_the_one_just_read(tmp_path: 
 
     assert turns >= 5
     assert 0 == late
+
+
+def test_after_much_work_memory_is_given_back_once(tmp_path: Path) -> None:
+    """When nothing is left to do; after little work it is not worth the time."""
+    log = tmp_path / "a.log"
+    log.write_bytes(b"nothing\n" * (MUCH_BYTES // 8))
+    source = Source("app", (str(log),), UTC, timestamp="none", start_at="beginning")
+
+    async def scenario() -> list[int]:
+        state = await State.open(tmp_path / "state")
+        await state.load()
+        tailer = Tailer([source], [], rotate_grace=0.0)
+        given_back: list[int] = []
+        watch = watch_over(
+            tailer, source, error_rule(), state, on_rest=lambda: given_back.append(watch.turns)
+        )
+        watch.stop()
+        counts = []
+        for _ in range(2):
+            await tailer.scan()
+            while await watch._turn():
+                pass
+            await watch._rest()
+            counts.append(len(given_back))
+            with log.open("ab") as file:
+                file.write(b"a little more\n")
+        await tailer.close()
+        await state.close()
+        return counts
+
+    assert [1, 1] == asyncio.run(scenario())
+
+
+def alert_about(age: float, tmp_path: Path) -> int:
+    """Read a line of some age that rings, with more to read behind it; return what is committed."""
+    log = tmp_path / "a.log"
+    now = datetime.now(UTC)
+    lines = [f"{(now - timedelta(seconds=age)).isoformat()} ERROR"]
+    lines += [f"{now.isoformat()} nothing"] * 50_000
+    log.write_text("\n".join(lines) + "\n")
+    source = Source("app", (str(log),), UTC, start_at="beginning")
+
+    async def scenario() -> int:
+        state = await State.open(tmp_path / "state")
+        await state.load()
+        tailer = Tailer([source], [], rotate_grace=0.0)
+        watch = watch_over(tailer, source, replace(error_rule(), more_than=0), state)
+        await tailer.scan()
+        assert await watch._turn()
+        pending = (await state.outbox.counts()).pending
+        await tailer.close()
+        await state.close()
+        return pending
+
+    return asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("age", "committed"), [(1, 1), (600, 0)])
+def test_only_an_alert_about_what_just_happened_is_committed_at_once(
+    tmp_path: Path, age: float, committed: int
+) -> None:
+    """One that comes late anyway waits for the next commit, a quarter of a second later."""
+    assert committed == alert_about(age, tmp_path)
