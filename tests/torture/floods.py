@@ -135,8 +135,28 @@ def many_keys(directory: Path, keys: int) -> Verdicts:
     }
 
 
-def many_files(directory: Path, files: int, seconds: float = 20.0) -> Verdicts:
-    """Follow so many files, read what is appended to some, and do next to nothing else."""
+LIMITED = """\
+import resource, sys
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, ({most}, hard))
+from alertd.cli import main
+sys.exit(main())
+"""
+
+
+def many_files(
+    directory: Path, files: int, seconds: float = 20.0, most: int | None = None
+) -> Verdicts:
+    """
+    Follow so many files, read what is appended to some, and do next to nothing else.
+
+    Args:
+        directory: Where they are made.
+        files: How many.
+        seconds: For which it is watched doing nothing.
+        most: Descriptors that the daemon may have, if not as many as this process.
+    """
+    program = ("-m", "alertd") if most is None else ("-c", LIMITED.format(most=most))
     logs = directory / "logs"
     logs.mkdir()
     paths = [logs / f"{number}.log" for number in range(files)]
@@ -144,7 +164,7 @@ def many_files(directory: Path, files: int, seconds: float = 20.0) -> Verdicts:
         path.touch()
     with mailbox() as box, alertd(directory, EACH_ERROR.format(logs=logs), box.port) as daemon:
         began = time.monotonic()
-        daemon.start(wait=False)
+        daemon.start(wait=False, program=program)
         daemon.notified("READY=1", within=120)
         ready = time.monotonic() - began
         some = paths[:: max(1, files // 50)]
