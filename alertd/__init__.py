@@ -7,14 +7,15 @@ The map of this package, in the order in which a line travels::
     core/           what a line means and when it is too much: pure, no I/O
       matching/       bytes → matches, a chunk at a time; all the speed is here
       ordering.py     matches of many files → one stream in time order
-      engine.py       matches → alerts: keyspaces of detectors, each with its window
+      engine.py       matches → alerts: a keyspace of detectors for each rule
+      detectors/      what is too much: a module for each kind of rule
       pipeline.py     the three in a row, for any driver
       rule_tests.py   the same for the lines of a rule's own tests
       tuning.py       and with other limits; timeline.py draws when it matched and rang
       render/         alert → mail, alert → JSON
     watch.py        the loop: a piece of a file is read, judged and committed, turn by turn
     state/          one SQLite file: what must survive a crash, committed together
-    delivery.py     outbox → mail, with retry, joins and digests
+    delivery/       outbox → mail, with retry, joins and digests
     smtp.py         one mail, sent
 
 and around them ``cli/`` (what a person types), ``config/`` (TOML and environment → settings),
