@@ -119,3 +119,17 @@ def test_a_snapshot_is_meant_for_a_rule_of_the_same_meaning() -> None:
     assert snapshot.is_meant_for(rule(group_by=("ip",), more_than=1, cooldown=5))
     assert not snapshot.is_meant_for(rule(group_by=("ip",), more_than=3))
     assert not snapshot.is_meant_for(rule(group_by=("host",)))
+
+
+def test_half_of_what_a_single_key_holds_is_all_of_it() -> None:
+    """Its lines go together; what was counted stays."""
+    keys = Keyspace(rule())
+    keys.feed(match(0))
+    keys.feed(match(1))
+
+    keys.shed()
+
+    assert 0 == keys.held
+    alert = keys.feed(match(2))
+    assert alert is not None
+    assert (3, 1) == (alert.count, len(alert.last))
