@@ -7,16 +7,16 @@ Everything wrong in a selector is said at once.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from alertd.config.errors import Finding, RefusedError, show, suggestion
-from alertd.config.values import regex
+from alertd.config.values import comparable, regex
 from alertd.core.rules import Condition, Conjunction, Pattern
 
 if TYPE_CHECKING:
     from alertd.core.rules import Alternative, Operator, Selector
 
+_AS_TEXT = "write it in quotes, as text"
 _COMPARISONS: dict[str, Operator] = {
     "at_least": "at_least",
     "at_most": "at_most",
@@ -162,7 +162,7 @@ def _simple(field: str, operator: str, operand: object) -> Condition:
             raise ValueError(
                 f"expected a number, got {show(operand)}; write it without quotes, like 500"
             )
-        return Condition(field, _COMPARISONS[operator], _number(operand))
+        return Condition(field, _COMPARISONS[operator], comparable(operand, remedy=_AS_TEXT))
     raise ValueError(f'unknown operator "{show(operator)[1:-1]}"' + _remedy(field, operator))
 
 
@@ -181,18 +181,7 @@ def _operand(value: object) -> _Operand:
     if isinstance(value, str | bool):
         return value
     if isinstance(value, int | float):
-        return _number(value)
+        return comparable(value, remedy=_AS_TEXT)
     raise ValueError(
         f"expected text, a number, true or false, got {show(value)}; write it in quotes"
     )
-
-
-def _number(value: float) -> float:
-    """Refuse what would equal its neighbours: conditions compare in double precision."""
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number) or number != value:
-        raise ValueError(f"{show(value)} cannot be compared exactly; write it in quotes, as text")
-    return number

@@ -146,13 +146,18 @@ def number(value: object) -> float:
     """Read a number; what would equal its neighbours in double precision is refused."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"expected a number, got {show(value)}; write it like 1500")
+    return comparable(value, remedy="write a number like 1500")
+
+
+def comparable(value: float, *, remedy: str) -> float:
+    """Refuse what would equal its neighbours: numbers are compared in double precision."""
     try:
-        read = float(value)
+        number = float(value)
     except OverflowError:
-        read = math.inf
-    if not math.isfinite(read) or read != value:
-        raise ValueError(f"{show(value)} cannot be compared exactly; write a number like 1500")
-    return read
+        number = math.inf
+    if not math.isfinite(number) or number != value:
+        raise ValueError(f"{show(value)} cannot be compared exactly; {remedy}")
+    return number
 
 
 def percent(value: object) -> tuple[int, int]:
