@@ -9,6 +9,7 @@ from core.examples import match, rule
 
 from alertd.core import engine
 from alertd.core.engine import Engine, worst_case_bytes
+from alertd.core.keyspace import Keyspace
 
 PER_IP: dict[str, Any] = {"group_by": ("ip",)}
 
@@ -114,4 +115,16 @@ def test_a_reload_goes_on_with_what_was_counted(changes: dict[str, Any]) -> None
     after.adopt(before)
 
     assert {"fatal"} == after.taken_up
+    assert [3] == [alert.count for alert in after.feed([match(2, ("a",))])]
+
+
+def test_a_reload_does_not_make_anew_what_judges_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million keys go on without being frozen and thawed, whoever is told now."""
+    before = Engine([rule(**PER_IP)])
+    after = Engine([rule(**PER_IP, recipients=("new@example.com",))])
+    before.feed([match(0, ("a",)), match(1, ("a",))])
+    monkeypatch.delattr(Keyspace, "freezing")
+
+    after.adopt(before)
+
     assert [3] == [alert.count for alert in after.feed([match(2, ("a",))])]
