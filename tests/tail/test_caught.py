@@ -205,9 +205,10 @@ def test_files_are_caught_while_everybody_else_is_busy(log: Path) -> None:
         for first in (21, 31):
             rotate(log)
             append(log, numbered(first, first + 9))
-            while reading.tailer._caught.content_of(inode(log)) is None:
+            while (caught := reading.tailer._caught.content_of(inode(log))) is None:
                 assert time.monotonic() < deadline
                 time.sleep(0.01)  # noqa: ASYNC251 - that nothing else runs is the point
+            caught.close()
         async with asyncio.timeout(20):
             while len(reading.lines) < 40:
                 await asyncio.sleep(0.01)
