@@ -8,6 +8,7 @@ The map of this package, in the order in which a line travels::
       matching/       bytes → matches, a chunk at a time; all the speed is here
       ordering.py     matches of many files → one stream in time order
       engine.py       matches → alerts: a keyspace of detectors for each rule
+      timed.py        a keyspace for which time alone counts, too: deadlines
       detectors/      what is too much: a module for each kind of rule
       pipeline.py     the three in a row, for any driver
       rule_tests.py   the same for the lines of a rule's own tests

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from alertd.core.beginning import first_time
 from alertd.core.events import Batch
 from alertd.core.framing import Framing
 from alertd.core.pipeline import Pipeline
-from alertd.core.records import learn_header
 from alertd.files import files_of
 from alertd.matchers import watched
 from alertd.tail.content import Content, NotRegularError, open_content
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 FIRST_BYTES = 64 * 1024
 CHUNK_BYTES = 1024 * 1024
 OPEN_FILES = 256
-FIRST_LINES = 100
-"""Lines in which the first time of a file is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,20 +194,13 @@ class Replay:
                 yield pipeline.release()
                 continue
             if batch.offset == 0:
-                self._begin_at(self._first_time(batch, reel))
+                matcher = pipeline.matchers[reel.source.name]
+                self._begin_at(first_time(matcher, batch, reel.framing))
             yield from self._take(batch, reel)
             heapq.heapreplace(unread, (reel.front, reel.place, reel))
             if len(unread) > OPEN_FILES:
                 reel.close()
-        yield pipeline.flush()
-
-    def _first_time(self, batch: Batch, reel: _Reel) -> float | None:
-        """Find the first time in a file's first lines."""
-        matcher, framing = self.pipeline.matchers[reel.source.name], Framing()
-        lines = batch.data.split(b"\n", FIRST_LINES)[:FIRST_LINES]
-        learn_header(reel.source, framing, lines[0])
-        times = (matcher.explain(line, framing, batch.read_at).time for line in lines)
-        return next((time for time in times if time is not None), None)
+        yield pipeline.flush(self.end)
 
     def _begin_at(self, time: float | None) -> None:
         if time is not None:

@@ -29,7 +29,7 @@ from alertd.state import Change, StateError
 from alertd.tail import CHUNK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from alertd.core.events import Alert, Batch
     from alertd.core.ordering import File
@@ -68,6 +68,9 @@ JOURNAL_BYTES = 8 * 1024 * 1024
 
 SNAPSHOT_SECONDS = 0.01
 """… and for about so long in one commit, because the event loop stands still meanwhile."""
+
+PASSING_SECONDS = 1.0
+"""So often, at most, what has not happened is judged: all files must be looked at before."""
 
 RETRY_SECONDS = 1.0
 COMPLAINT_SECONDS = 60.0
@@ -128,6 +131,7 @@ class Watch:
         self._behind: set[tuple[str, File]] = set()
         self._ready: deque[FollowedFile] = deque()
         self._look_again_at = 0.0
+        self._pass_time_at = 0.0
         self._sources_of: dict[str, list[str]] = {}
         # Files whose lines mostly match: read in smaller pieces, because matches take memory.
         self._dense: set[tuple[str, str]] = set()
@@ -194,6 +198,7 @@ class Watch:
         if has_more:
             await self._read(self._ready.popleft())
         await self._release()
+        await self._pass_time()
         if self._is_commit_due() or (self._raised and not has_more):
             await self._commit()
         is_behind = has_more or self._tailer.has_unread or self.pipeline.waiting
@@ -248,8 +253,34 @@ class Watch:
 
     async def _release(self) -> None:
         """Judge what need not wait any longer."""
+        await self._raise(self.pipeline.releases(self._clock(), PORTION_MATCHES))
+
+    async def _pass_time(self) -> None:
+        """
+        Judge what has not happened.
+
+        Only what is not in the files either has not: they are looked at after the clock, or what
+        was written while this process stood still would be missed.
+        """
+        if self._seconds_to_pass() > 0:
+            return
         now = self._clock()
-        for alerts in self.pipeline.releases(now, PORTION_MATCHES):
+        await self._tailer.scan()
+        self._look()
+        await self._raise(self.pipeline.advance(now, self._tailer.unread_sources))
+        self._pass_time_at = time.monotonic() + PASSING_SECONDS
+        if self.pipeline.uncommitted:
+            self._note_uncommitted()
+
+    def _seconds_to_pass(self) -> float:
+        """Give the seconds until there is something to judge that has not happened."""
+        seconds = self.pipeline.next_deadline() - self._clock()
+        return max(seconds, self._pass_time_at - time.monotonic())
+
+    async def _raise(self, raised: Iterator[list[Alert]]) -> None:
+        """Keep alerts for the next commit; others have their turns in between."""
+        now = self._clock()
+        for alerts in raised:
             self._raised += alerts
             for alert in alerts:
                 log.info("alert raised", rule=alert.rule, id=alert.id, count=alert.count)
@@ -269,6 +300,7 @@ class Watch:
         deadline = self.pipeline.deadline()
         if deadline is not None:
             waits.append(deadline - now)
+        waits.append(self._seconds_to_pass())
         news = asyncio.ensure_future(self._tailer.changed(max(0.0, min(waits))))
         stop = asyncio.ensure_future(self._stopping.wait())
         try:

@@ -1,9 +1,14 @@
 """
 Every rule's detectors: matches in, alerts out.
 
-``feed`` takes matches in the order in which they count (see ``ordering``).  What time alone does
-(nothing yet for counting rules) happens in ``advance``, whose clock is the driver's: live, once the
-sources have been read to their end; in ``replay``, up to the last event.
+``feed`` takes the matches of one stream in the order in which they count (see ``ordering``).  What
+time alone does happens before the first match that is later, to whichever rule of the stream; and
+in ``advance``, whose clock is the driver's: live, once the sources have been read to their end; in
+``replay``, up to the last line.
+
+Trap: state is stored rule by rule, so which deadlines have passed, and from when on a rule has been
+watching, cannot be told from other rules' matches when a crash is made up for.  Both are written
+down among the matches (``BEGUN``, ``PASSED``), and ``repeat`` does what stands there, no more.
 
 State is one keyspace a rule, frozen to plain data under the rule's name, so that it can be stored
 piece by piece, and split over as many processes as there are.
@@ -15,14 +20,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from alertd.core.deadlines import DEADLINE_BYTES, NEVER
 from alertd.core.detectors import DETECTORS
+from alertd.core.events import BEGUN, PASSED, Match
 from alertd.core.keyspace import COOLING_SHARE, Keyspace, Snapshot, at_once
+from alertd.core.streams import streams_of
+from alertd.core.timed import TimedKeyspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 
-    from alertd.core.events import Alert, Match
+    from alertd.core.events import Alert
     from alertd.core.rules import Rule
+    from alertd.core.streams import Stream
 
 EVIDENCE_BYTES = 32 * 1024 * 1024
 """All lines kept for mails together; beyond it those of the keys seen longest ago go."""
@@ -50,8 +60,13 @@ class Engine:
     """
 
     def __init__(self, rules: Iterable[Rule], shards: Mapping[str, bytes] | None = None) -> None:
-        self._keyspaces = {rule.name: Keyspace(rule) for rule in rules}
+        rules = tuple(rules)
+        self._keyspaces = {rule.name: _keyspace(rule) for rule in rules}
+        self._stream_of = streams_of(rules)
         self._feeds: dict[str, Callable[[Match], Alert | None]] = {}
+        # Of each stream, the rules for which time alone counts, and those that ask since when.
+        self._timed: dict[Stream, list[TimedKeyspace]] = {}
+        self._beginning: dict[Stream, list[Keyspace]] = {}
         self._fed = 0
         snapshots = {
             name: msgspec.msgpack.decode(shard, type=Snapshot)
@@ -59,33 +74,92 @@ class Engine:
         }
         self.taken_up = self._take_up(snapshots)
 
-    def feed(self, matches: Sequence[Match]) -> list[Alert]:
+    def feed(self, matches: Sequence[Match], trail: list[Match] | None = None) -> list[Alert]:
         """
-        Judge matches, which come in the order in which they count.
+        Judge matches of one stream, which come in the order in which they count.
+
+        Args:
+            matches: What is to be judged.
+            trail: What ``repeat`` needs to do the same again is appended here.
 
         Returns:
             The alerts that they raise, in the same order.
         """
+        timed = self._timed.get(self._stream_of[matches[0].rule]) if matches else None
         alerts = []
         feeds = self._feeds
-        for match in matches:
-            alert = feeds[match.rule](match)
-            if alert is not None:
-                alerts.append(alert)
+        if timed:
+            for match in matches:
+                for passed in self._expired(timed, match.time, trail):
+                    alerts += passed
+                alert = feeds[match.rule](match)
+                if alert is not None:
+                    alerts.append(alert)
+                if trail is not None:
+                    trail.append(match)
+        else:
+            for match in matches:
+                alert = feeds[match.rule](match)
+                if alert is not None:
+                    alerts.append(alert)
+            if trail is not None:
+                trail += matches
         self._fed += len(matches)
         if self._fed >= EVIDENCE_CHECK:
             self._fed = 0
             self._bound_evidence()
         return alerts
 
-    def advance(self, now: float) -> list[Alert]:
-        """Return the alerts that the mere passing of time up to ``now`` raises: none, so far."""
-        del now
-        return []
+    def begin(self, stream: Stream, time: float, trail: list[Match] | None = None) -> None:
+        """
+        Tell a stream's rules from when on they have been watching, once.
 
-    def next_deadline(self) -> float | None:
-        """Return the Unix seconds at which ``advance`` may have something to say: never, so far."""
-        return None
+        Args:
+            stream: Which one.
+            time: Unix seconds of the first line that was looked at, or of when there was none.
+            trail: See ``feed``.
+        """
+        for keyspace in self._beginning.pop(stream, ()):
+            keyspace.begin(time)
+            if trail is not None:
+                trail.append(Match(keyspace.rule.name, (), time, "", BEGUN, ""))
+
+    def has_begun(self, stream: Stream) -> bool:
+        """Tell whether no rule of a stream must be told yet from when on it has been watching."""
+        return stream not in self._beginning
+
+    def advance(
+        self, stream: Stream, now: float, trail: list[Match] | None = None
+    ) -> Iterator[list[Alert]]:
+        """
+        Judge what has not happened before a time.
+
+        Args:
+            stream: Whose rules are asked.
+            now: Unix seconds; deadlines at it have not passed.
+            trail: See ``feed``.
+
+        Yields:
+            The alerts that each passed deadline raises, often none; others may have their turns in
+            between, but nothing may be fed.
+        """
+        return self._expired(self._timed.get(stream, []), now, trail)
+
+    def next_deadline(self, stream: Stream) -> float:
+        """Return the Unix seconds after which ``advance`` has something to do; else infinity."""
+        return min((keyspace.due for keyspace in self._timed.get(stream, ())), default=NEVER)
+
+    def repeat(self, trail: Iterable[Match]) -> None:
+        """Do again what was done before a crash, with the alerts that came of it."""
+        for match in trail:
+            keyspace = self._keyspaces[match.rule]
+            if match.offset == BEGUN:
+                keyspace.begin(match.time)
+            elif match.offset == PASSED and isinstance(keyspace, TimedKeyspace):
+                keyspace.expire(match)
+            else:
+                keyspace.feed(match)
+        self._connect()
 
     def freezing(self, rule: str) -> Generator[None, None, bytes]:
         """Give one rule's state as bytes, after some steps between which nothing may be fed."""
@@ -127,19 +201,59 @@ class Engine:
         for name, snapshot in snapshots.items():
             keyspace = self._keyspaces.get(name)
             if keyspace is not None and snapshot.is_meant_for(keyspace.rule):
-                self._keyspaces[name] = Keyspace(keyspace.rule, snapshot)
+                self._keyspaces[name] = _keyspace(keyspace.rule, snapshot)
                 taken_up.add(name)
-        self._feeds = {name: keyspace.feed for name, keyspace in self._keyspaces.items()}
+        self._connect()
         return frozenset(taken_up)
+
+    def _connect(self) -> None:
+        """Find what is asked of each rule's keys."""
+        self._feeds = {}
+        self._timed = {}
+        self._beginning = {}
+        for name, keyspace in self._keyspaces.items():
+            stream = self._stream_of[name]
+            self._feeds[name] = keyspace.feed
+            if isinstance(keyspace, TimedKeyspace):
+                self._timed.setdefault(stream, []).append(keyspace)
+            if keyspace.is_beginning:
+                self._beginning.setdefault(stream, []).append(keyspace)
+
+    @staticmethod
+    def _expired(
+        timed: Sequence[TimedKeyspace], time: float, trail: list[Match] | None
+    ) -> Iterator[list[Alert]]:
+        """Judge, one by one, the deadlines before a time, the earliest first."""
+        while True:
+            earliest = min(timed, key=_due, default=None)
+            if earliest is None or earliest.due >= time:
+                return
+            passing = earliest.passing()
+            alert = earliest.expire(passing)
+            if trail is not None:
+                trail.append(passing)
+            yield [] if alert is None else [alert]
 
     def _bound_evidence(self) -> None:
         while sum(keyspace.held for keyspace in self._keyspaces.values()) > EVIDENCE_BYTES:
             max(self._keyspaces.values(), key=lambda keyspace: keyspace.held).shed()
 
 
+def _due(keyspace: TimedKeyspace) -> float:
+    return keyspace.due
+
+
+def _keyspace(rule: Rule, snapshot: Snapshot | None = None) -> Keyspace:
+    is_timed = DETECTORS[rule.kind].is_timed(rule)
+    return TimedKeyspace(rule, snapshot) if is_timed else Keyspace(rule, snapshot)
+
+
 def worst_case_bytes(rule: Rule) -> int:
     """Compute the memory that a rule's keys take at most, without the lines kept for mails."""
     values = len(rule.group_by) * VALUE_BYTES
     keys = rule.max_keys if rule.group_by else 1
-    key = KEY_BYTES + values + DETECTORS[rule.kind].worst_case_bytes(rule)
+    kind = DETECTORS[rule.kind]
+    key = KEY_BYTES + values + kind.worst_case_bytes(rule)
+    if kind.is_timed(rule):
+        key += DEADLINE_BYTES
     return keys * key + keys // COOLING_SHARE * (COOLING_BYTES + values)

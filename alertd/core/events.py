@@ -40,6 +40,12 @@ class Batch(msgspec.Struct, frozen=True):
         )
 
 
+BEGUN = -1
+"""A match that stands here in its file says that its rule watches from its time on, …"""
+PASSED = -2
+"""… and one that stands here that the time of its key's deadline has passed."""
+
+
 class Match(msgspec.Struct, frozen=True, array_like=True, gc=False):
     r"""
     One line that one rule was looking for.
@@ -50,7 +56,7 @@ class Match(msgspec.Struct, frozen=True, array_like=True, gc=False):
             is a hit behind them.  Empty without any.
         time: Unix seconds that count: the line's own, unless it came too late for them.
         path: The file in which the line stands.
-        offset: Where the line begins in that file, in bytes.
+        offset: Where the line begins in that file, in bytes; less than 0 for what is no line.
         line: The line (for csv: the record) as text, without its line end.  Bytes that are not
             text stand as ``\xff``.  Empty for what is no hit of a ratio.
         event_time: What the line itself said, where that differs from ``time``.
@@ -63,6 +69,12 @@ class Match(msgspec.Struct, frozen=True, array_like=True, gc=False):
     offset: int
     line: str
     event_time: float | None = None
+
+
+def retimed(match: Match, time: float) -> Match:
+    """Let another time count for a match; what its line said stays known."""
+    own = match.time if match.event_time is None else match.event_time
+    return Match(match.rule, match.key, time, match.path, match.offset, match.line, own)
 
 
 class Sample(msgspec.Struct, frozen=True, array_like=True, gc=False):

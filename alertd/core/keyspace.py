@@ -8,6 +8,7 @@ one ring again.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
@@ -46,6 +47,8 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
         detectors: By key, the one seen longest ago first.
         cooling: Cooldowns of evicted keys, the one evicted longest ago first.
         evictions: Keys that went while they still counted.
+        since: Unix seconds from which on the rule has been watching, where its kind asks.
+        passed: Unix seconds up to which deadlines have been judged.
     """
 
     identity: str
@@ -53,6 +56,8 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     detectors: tuple[tuple[Key, Frozen], ...]
     cooling: tuple[tuple[Key, Frozen], ...]
     evictions: int
+    since: float | None = None
+    passed: float = -math.inf
 
     def is_meant_for(self, rule: Rule) -> bool:
         """Tell whether a rule may continue from here."""
@@ -66,6 +71,14 @@ class Keyspace:
     Args:
         rule: Whose keys they are.
         snapshot: State to take up, meant for this rule.
+
+    Attributes:
+        evictions: Keys that went while they still counted.
+        held: Bytes of evidence, roughly.
+        rule: Whose keys they are.
+        since: Unix seconds from which on the rule has been watching, where its kind asks; ``None``
+            until that is known.
+        passed: Unix seconds up to which deadlines have been judged.
     """
 
     __slots__ = (
@@ -78,7 +91,9 @@ class Keyspace:
         "_within",
         "evictions",
         "held",
+        "passed",
         "rule",
+        "since",
     )
 
     def __init__(self, rule: Rule, snapshot: Snapshot | None = None) -> None:
@@ -94,9 +109,13 @@ class Keyspace:
         self._cooling: OrderedDict[Key, Frozen] = OrderedDict()
         self.evictions = 0
         self.held = 0
+        self.since: float | None = None
+        self.passed = -math.inf
         if snapshot is not None:
+            self.since = snapshot.since
+            self.passed = snapshot.passed
             for key, frozen in snapshot.detectors[-rule.max_keys :]:
-                detector = self._detectors[key] = self._kind(rule, key, frozen)
+                detector = self._detectors[key] = self._made(key, frozen)
                 self.held += detector.evidence.weight
             self._cooling.update(snapshot.cooling)
             self.evictions = snapshot.evictions
@@ -123,6 +142,23 @@ class Keyspace:
             self.held += detector.evidence.add(match, self._within)
         return detector.feed(match)
 
+    @property
+    def is_beginning(self) -> bool:
+        """Whether its rule must still be told from when on it has been watching."""
+        return self._kind.asks_since and self.since is None
+
+    def begin(self, time: float) -> None:
+        """
+        Take up from when on the rule has been watching, if its kind asks and has not been told.
+
+        Args:
+            time: Unix seconds of the first line that was looked at, or of when there was none.
+        """
+        if self.is_beginning:
+            self.since = time
+            for key in self._kind.awaited(self.rule):
+                self._admit(key, time)
+
     def shed(self) -> None:
         """Forget half of the evidence, that of the keys that were seen longest ago."""
         enough = self.held // 2
@@ -148,6 +184,8 @@ class Keyspace:
             tuple(detectors),
             tuple(self._cooling.items()),
             self.evictions,
+            self.since,
+            self.passed,
         )
 
     def freeze(self) -> Snapshot:
@@ -165,8 +203,18 @@ class Keyspace:
 
     def _admit(self, key: Key, now: float) -> Detector:
         self._forget(now)
+        if self.is_beginning:
+            self.begin(now)
+            if key in self._detectors:
+                return self._detectors[key]
         frozen = self._cooling.pop(key, Frozen())
-        detector = self._detectors[key] = self._kind(self.rule, key, frozen)
+        detector = self._detectors[key] = self._made(key, frozen)
+        return detector
+
+    def _made(self, key: Key, frozen: Frozen) -> Detector:
+        detector = self._kind(self.rule, key, frozen)
+        if self.since is not None:
+            detector.watch_from(self.since)
         return detector
 
     def _forget(self, now: float) -> None:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from alertd.core.events import Match
+from alertd.core.events import Match, retimed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -186,6 +186,11 @@ class Ordering:
         self._sort_fresh()
         return list(self._pop(EVERYTHING))
 
+    @property
+    def is_drained(self) -> bool:
+        """Whether all files have been read to their ends, and nothing waits."""
+        return not (self._fronts or self.waiting)
+
     def deadline(self) -> float | None:
         """Return the Unix seconds by the clock at which something will have waited enough."""
         if self._fronts or not self._arrivals:
@@ -275,5 +280,4 @@ class Ordering:
         if time == match.time:
             return match
         self.late += 1
-        own = match.time if match.event_time is None else match.event_time
-        return Match(match.rule, match.key, time, match.path, match.offset, match.line, own)
+        return retimed(match, time)

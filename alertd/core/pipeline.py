@@ -13,20 +13,26 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from alertd.core.beginning import first_time
 from alertd.core.engine import Engine
 from alertd.core.events import Alert, Match, Sample
 from alertd.core.evidence import LINE_CHARS, shortened
 from alertd.core.matching import Counters
 from alertd.core.ordering import NO_LIMIT, File, Ordering, Snapshot
 from alertd.core.own import LOOKED_INTO, OwnLines
+from alertd.core.streams import Stream, streams_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from alertd.core.events import Batch
     from alertd.core.framing import Framing
     from alertd.core.matching import Matched, Matcher
     from alertd.core.rules import Rule, Source
+
+
+GRACE_SECONDS = 2.0
+"""Lines may lie in their writer's buffer for so long, or say only in which second they happened."""
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -96,7 +102,11 @@ class Pipeline:
         self.own = 0
         self.counters = Counters()
         self.counters_of: dict[str, Counters] = {}
+        # Every match that was judged since the journal was taken, and what else `repeat` needs.
         self._released: list[Match] = []
+        # The least time of the first lines of files, where rules ask from when on they watch.
+        self._first_times: dict[Stream, float] = {}
+        self._first_looked: set[tuple[Stream, File]] = set()
         self._reapply(stored)
         self._arrange(self._thaw_waiting(stored.waiting))
 
@@ -161,6 +171,7 @@ class Pipeline:
         Returns:
             What was matched; ``consumed`` says how far.
         """
+        self._note_beginning(batch, framing)
         matched = self.matchers[batch.source].match(batch, framing, now=now)
         self._count(self.counters, matched.counters)
         self._count(self.counters_of.setdefault(batch.source, Counters()), matched.counters)
@@ -210,21 +221,59 @@ class Pipeline:
             The alerts of each portion, often none; until the last one nothing else may be asked
             of this pipeline.
         """
-        for ordering in self._orderings.values():
+        for stream, ordering in self._orderings.items():
             for matches in ordering.releases(now, most):
-                yield self._judge(matches)
+                yield self._judge(stream, matches)
 
-    def flush(self) -> list[Alert]:
-        """Judge all that waits: nothing more will come."""
+    def flush(self, end: float | None = None) -> list[Alert]:
+        """
+        Judge all that waits: nothing more will come.
+
+        Args:
+            end: Unix seconds of the newest line, up to which time has passed; ``None`` where no
+                line has one.
+        """
         alerts = []
-        for ordering in self._orderings.values():
-            alerts += self._judge(ordering.flush())
+        for stream, ordering in self._orderings.items():
+            alerts += self._judge(stream, ordering.flush())
+            if end is not None:
+                for passed in self._pass_time(stream, end):
+                    alerts += passed
         return alerts
 
     def deadline(self) -> float | None:
         """Return the Unix seconds by the clock at which ``release`` may have something to say."""
         deadlines = [ordering.deadline() for ordering in self._orderings.values()]
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def advance(self, now: float, unread: Collection[str]) -> Iterator[list[Alert]]:
+        """
+        Judge what has not happened, as far as that can be known by now.
+
+        Args:
+            now: Unix seconds by the clock, read before all files were last looked at.
+            unread: The sources that had lines to read after that look: their rules' time stands
+                still.
+
+        Yields:
+            Alerts, often none; others may have their turns in between, but until the last ones
+            nothing else may be asked of this pipeline.
+        """
+        for stream, ordering in self._orderings.items():
+            if ordering.is_drained and not any(source in unread for source in stream):
+                yield from self._pass_time(stream, now - ordering.lateness - GRACE_SECONDS)
+
+    def next_deadline(self) -> float:
+        """Return the Unix seconds by the clock at which ``advance`` has something to do."""
+        return min(
+            (
+                self.engine.next_deadline(stream) + ordering.lateness + GRACE_SECONDS
+                if self.engine.has_begun(stream)
+                else -math.inf
+                for stream, ordering in self._orderings.items()
+            ),
+            default=math.inf,
+        )
 
     def take_journal(self) -> bytes | None:
         """Return what was judged since the last call, as bytes; ``None`` if that is nothing."""
@@ -242,7 +291,7 @@ class Pipeline:
     def freeze_waiting(self) -> bytes:
         """Return what waits, and what is known of the order so far, as bytes to be stored."""
         return msgspec.msgpack.encode(
-            {key: ordering.freeze() for key, ordering in self._orderings.items()}
+            {_stored(stream): ordering.freeze() for stream, ordering in self._orderings.items()}
         )
 
     def adopt(self, old: Pipeline) -> None:
@@ -253,9 +302,11 @@ class Pipeline:
             for name, rule in self.rules.items()
             if name in old.rules and old.rules[name].identity == rule.identity
         }
-        frozen = {key: ordering.freeze() for key, ordering in old._orderings.items()}
+        frozen = {_stored(stream): ordering.freeze() for stream, ordering in old._orderings.items()}
         self._arrange({key: _only(snapshot, same) for key, snapshot in frozen.items()})
         self._released = old._released
+        self._first_times = old._first_times
+        self._first_looked = old._first_looked
         self.counters = old.counters
         self.counters_of = old.counters_of
         self.own = old.own
@@ -274,29 +325,29 @@ class Pipeline:
 
     def _arrange(self, snapshots: Mapping[str, Snapshot]) -> None:
         """Make one ordering for every set of sources that some rule has."""
-        self._orderings: dict[str, Ordering] = {}
+        self._orderings: dict[Stream, Ordering] = {}
         self._ordering_by_rule: dict[str, Ordering] = {}
+        self._streams_of: dict[str, list[Stream]] = {name: [] for name in self._lateness}
         self._orderings_of: dict[str, list[Ordering]] = {name: [] for name in self._lateness}
-        for rule in self.rules.values():
-            key = "\n".join(sorted(rule.sources))
-            if key not in self._orderings:
-                lateness = max(self._lateness[source] for source in rule.sources)
-                ordering = self._orderings[key] = Ordering(lateness, snapshots.get(key))
-                for source in rule.sources:
+        for rule, stream in streams_of(self.rules.values()).items():
+            if stream not in self._orderings:
+                lateness = max(self._lateness[source] for source in stream)
+                ordering = Ordering(lateness, snapshots.get(_stored(stream)))
+                self._orderings[stream] = ordering
+                for source in stream:
+                    self._streams_of[source].append(stream)
                     self._orderings_of[source].append(ordering)
-            self._ordering_by_rule[rule.name] = self._orderings[key]
+            self._ordering_by_rule[rule] = self._orderings[stream]
 
     def _reapply(self, stored: Stored) -> None:
         """Judge again what was judged after each shard was stored; its alerts are stored too."""
         taken_up = self.engine.taken_up
         for number, journal in stored.journal:
-            matches = msgspec.msgpack.decode(journal, type=list[Match])
-            self.engine.feed(
-                [
-                    match
-                    for match in matches
-                    if match.rule in taken_up and number > stored.shards[match.rule][0]
-                ]
+            trail = msgspec.msgpack.decode(journal, type=list[Match])
+            self.engine.repeat(
+                match
+                for match in trail
+                if match.rule in taken_up and number > stored.shards[match.rule][0]
             )
 
     def _thaw_waiting(self, waiting: bytes) -> dict[str, Snapshot]:
@@ -308,12 +359,39 @@ class Pipeline:
     def _sees(self, rule: str, source: str, holders: Sequence[str]) -> bool:
         return source == next(name for name in self.rules[rule].sources if name in holders)
 
-    def _judge(self, matches: list[Match]) -> list[Alert]:
+    def _judge(self, stream: Stream, matches: list[Match]) -> list[Alert]:
         if not matches:
             return []
-        if self._is_journaled:
-            self._released += matches
-        return [self._highlight(alert) for alert in self.engine.feed(matches)]
+        if stream in self._first_times:
+            self._begin(stream, self._first_times[stream])
+        return [self._highlight(alert) for alert in self.engine.feed(matches, self._trail)]
+
+    @property
+    def _trail(self) -> list[Match] | None:
+        return self._released if self._is_journaled else None
+
+    def _pass_time(self, stream: Stream, time: float) -> Iterator[list[Alert]]:
+        """Let time pass for a stream whose lines up to then have all been read."""
+        if not self.engine.has_begun(stream):
+            self._begin(stream, self._first_times.get(stream, time))
+        for alerts in self.engine.advance(stream, time, self._trail):
+            yield [self._highlight(alert) for alert in alerts]
+
+    def _begin(self, stream: Stream, time: float) -> None:
+        self.engine.begin(stream, time, self._trail)
+        self._first_times.pop(stream, None)
+        self._first_looked = {looked for looked in self._first_looked if looked[0] != stream}
+
+    def _note_beginning(self, batch: Batch, framing: Framing) -> None:
+        """Find the time of the first line of a file, as long as some rule asks for it."""
+        for stream in self._streams_of[batch.source]:
+            looked = stream, (batch.path, batch.file)
+            if self.engine.has_begun(stream) or looked in self._first_looked:
+                continue
+            self._first_looked.add(looked)
+            time = first_time(self.matchers[batch.source], batch, framing)
+            if time is not None:
+                self._first_times[stream] = min(time, self._first_times.get(stream, time))
 
     def _highlight(self, alert: Alert) -> Alert:
         """Mark in an alert's lines what matched: left until now because few matches are shown."""
@@ -326,6 +404,11 @@ class Pipeline:
         return msgspec.structs.replace(
             alert, first=marked(alert.first), last=tuple(marked(sample) for sample in alert.last)
         )
+
+
+def _stored(stream: Stream) -> str:
+    """Name a stream as it is stored."""
+    return "\n".join(stream)
 
 
 def _only(snapshot: Snapshot, rules: Iterable[str]) -> Snapshot:

@@ -170,7 +170,7 @@ def _played(
             alerts += pipeline.release()
             is_done = matched.consumed == len(batch.data)
             batch = batch.rest(matched.consumed)
-    return alerts + pipeline.flush()
+    return alerts + pipeline.flush(framing.newest_time)
 
 
 def _explained(

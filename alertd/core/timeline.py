@@ -15,10 +15,11 @@ import msgspec
 from alertd.core.engine import Engine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from alertd.core.events import Alert, Match
     from alertd.core.rules import Rule
+    from alertd.core.streams import Stream
 
 MOST_SLOTS = 4096
 """Slots from the oldest line to the newest; a rule has at most two numbers for each."""
@@ -154,10 +155,18 @@ class Watched(Engine):
         super().__init__(rules)
         self._timeline = timeline
 
-    def feed(self, matches: Sequence[Match]) -> list[Alert]:
+    def feed(self, matches: Sequence[Match], trail: list[Match] | None = None) -> list[Alert]:
         """Judge matches as any engine does."""
         self._timeline.count(matches)
-        alerts = super().feed(matches)
+        return self._marked(super().feed(matches, trail))
+
+    def advance(
+        self, stream: Stream, now: float, trail: list[Match] | None = None
+    ) -> Iterator[list[Alert]]:
+        """Judge what has not happened as any engine does."""
+        return map(self._marked, super().advance(stream, now, trail))
+
+    def _marked(self, alerts: list[Alert]) -> list[Alert]:
         for alert in alerts:
             self._timeline.mark(alert)
         return alerts

@@ -66,8 +66,9 @@ class Recorder(Engine):
         """No more is kept."""
         return len(self.times) == self._most
 
-    def feed(self, matches: Sequence[Match]) -> list[Alert]:
+    def feed(self, matches: Sequence[Match], trail: list[Match] | None = None) -> list[Alert]:
         """Keep matches, as far as there is room; return no alerts."""
+        del trail
         known = self._known.setdefault
         for match in matches[: self._most - len(self.times)]:
             self.times.append(match.time)

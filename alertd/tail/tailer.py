@@ -208,6 +208,11 @@ class Tailer:
         """Whether some file has lines to read, if only after another one or another look."""
         return any(file.is_behind for file in self._roster.behind)
 
+    @property
+    def unread_sources(self) -> frozenset[str]:
+        """The sources that have such files."""
+        return frozenset(file.source for file in self._roster.behind if file.is_behind)
+
     async def read(self, file: FollowedFile, most: int = CHUNK) -> Batch | None:
         """
         Read the next complete lines of a file.

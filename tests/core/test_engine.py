@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -23,10 +24,12 @@ def test_each_rule_counts_its_own_matches() -> None:
 
 
 def test_time_alone_raises_nothing_for_rules_that_count() -> None:
-    """The seam for kinds that ring when something does not happen."""
+    """They have no deadline, and nobody need tell them from when on they watch."""
     subject = Engine([rule()])
+    stream = ("app",)
 
-    assert ([], None) == (subject.advance(1e9), subject.next_deadline())
+    assert ([], math.inf) == (list(subject.advance(stream, 1e9)), subject.next_deadline(stream))
+    assert subject.has_begun(stream)
 
 
 def test_state_moves_to_another_engine_as_bytes() -> None:

@@ -14,16 +14,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from alertd.core.events import Alert, Match
+from alertd.core.events import Alert, Match, Sample
 from alertd.core.evidence import LAST_LINES, Evidence
 from alertd.core.windows import HALF_TICK
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from alertd.core.rules import Rule
 
 
@@ -68,6 +71,9 @@ class Detector(ABC):
 
     __slots__ = ("_cooldown", "_key", "_ordinal", "_rule", "evidence", "previous", "since_last")
 
+    asks_since: ClassVar[bool] = False
+    """Whether detectors of this kind must know from when on their rule has been watching."""
+
     def __init__(self, rule: Rule, key: tuple[str, ...], frozen: Frozen = NEW) -> None:
         self._rule = rule
         self._key = key
@@ -81,6 +87,18 @@ class Detector(ABC):
     @abstractmethod
     def worst_case_bytes(rule: Rule) -> int:
         """Compute what one key of a rule remembers at most, beside what all kinds do."""
+
+    @staticmethod
+    def is_timed(rule: Rule) -> bool:
+        """Tell whether time alone can change what a detector of this rule has to say."""
+        del rule
+        return False
+
+    @staticmethod
+    def awaited(rule: Rule) -> Iterable[tuple[str, ...]]:
+        """Name the keys that a rule of this kind expects before any event of theirs."""
+        del rule
+        return ()
 
     @staticmethod
     @abstractmethod
@@ -110,6 +128,19 @@ class Detector(ABC):
     @abstractmethod
     def feed(self, match: Match) -> Alert | None:
         """Judge one more match; they come in time order."""
+
+    @property
+    def deadline(self) -> float:
+        """Unix seconds after which ``expire`` has something to say, unless an event comes first."""
+        return math.inf
+
+    def expire(self) -> Alert | None:
+        """Judge that time has passed the deadline, which moves or is none any more by that."""
+        raise AssertionError("there is no deadline")  # pragma: no cover - then nobody asks
+
+    def watch_from(self, since: float) -> None:
+        """Take up from when on its rule has been watching, once, before anything is fed."""
+        del since
 
     @abstractmethod
     def is_empty(self, now: float) -> bool:
@@ -150,7 +181,8 @@ class Detector(ABC):
         """Raise an alert; what was hidden before it is counted anew from here."""
         rule, time = self._rule, match.time
         self._ordinal = self._ordinal + 1 if self.previous == time else 0
-        samples = self.evidence.samples()
+        # Where nothing is what it is about, there may be no line.
+        samples = self.evidence.samples() or (Sample(time, match.path, match.offset, match.line),)
         alert = Alert(
             id=alert_id(rule.name, self._key, time, self._ordinal),
             rule=rule.name,

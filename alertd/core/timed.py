@@ -1,0 +1,67 @@
+"""
+The keys of a rule for which time alone counts, too: silence, or the end of what was too much.
+
+What comes after a deadline has been judged cannot undo it: a match that is older than that takes
+its time, as one does that is older than its rule's newest event (see ``ordering``).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from alertd.core.deadlines import NEVER, Deadlines
+from alertd.core.events import PASSED, Match, retimed
+from alertd.core.keyspace import Key, Keyspace, Snapshot
+
+if TYPE_CHECKING:
+    from alertd.core.events import Alert
+    from alertd.core.rules import Rule
+
+
+class TimedKeyspace(Keyspace):
+    """Every key of one rule whose detectors have deadlines; see ``Keyspace``."""
+
+    __slots__ = ("_deadlines",)
+
+    def __init__(self, rule: Rule, snapshot: Snapshot | None = None) -> None:
+        super().__init__(rule, snapshot)
+        self._deadlines = Deadlines(self._deadline_of)
+        for key in self._detectors:
+            self._deadlines.note(key)
+
+    @property
+    def due(self) -> float:
+        """Unix seconds of the earliest deadline, or infinity."""
+        return self._deadlines.due
+
+    def begin(self, time: float) -> None:
+        """Take up from when on the rule has been watching; see ``Keyspace``."""
+        super().begin(time)
+        for key in self._detectors:
+            self._deadlines.note(key)
+
+    def feed(self, match: Match) -> Alert | None:
+        """Hand a match to its key's detector; return the alert that it raises, if any."""
+        if match.time < self.passed:
+            match = retimed(match, self.passed)
+        alert = super().feed(match)
+        self._deadlines.note(match.key[:-1] if self._is_value_judged else match.key)
+        return alert
+
+    def passing(self) -> Match:
+        """Say, as a match, that the time of the earliest deadline has passed."""
+        return Match(self.rule.name, self._deadlines.first(), self.due, "", PASSED, "")
+
+    def expire(self, passing: Match) -> Alert | None:
+        """Judge that; return the alert that it raises, if any."""
+        self.passed = max(self.passed, passing.time)
+        detector = self._detectors.get(passing.key)
+        alert = None
+        if detector is not None and detector.deadline <= passing.time:
+            alert = detector.expire()
+        self._deadlines.note(passing.key)
+        return alert
+
+    def _deadline_of(self, key: Key) -> float:
+        detector = self._detectors.get(key)
+        return NEVER if detector is None else detector.deadline
