@@ -1,0 +1,691 @@
+"""
+What ElastAlert 2's own rule tests ask, asked of alertd.
+
+For each test of its ``tests/rules_test.py``: a log of the same shape (as many events, the same
+gaps, the same values), the rule that a user of alertd would write, and where it rings.  Where that
+is not ElastAlert's answer the docstring says what that is and why ours is another.
+
+What it tests beside questions about events is not asked again: calls of its classes with wrong
+arguments, the queries that it sends to Elasticsearch, and the texts that it formats.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from asking import answered, ask, burst, load
+
+from alertd.config import ConfigError
+from alertd.core.detectors.ratio import Ratio
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class TestAny:
+    """``any``: each event that the query finds."""
+
+    def test_each_event_rings(self) -> None:
+        """``test_any``."""
+        rules = """
+            [rule.any]
+            kind = "match"
+            match = { event = { exists = true } }
+            cooldown = "0s"
+            """
+        log = """
+            ! 12:00:00 event=1
+            ! 12:00:00 event=2
+            ! 12:00:01 event=3
+            """
+
+        assert log == answered(rules, log)
+
+
+class TestFrequency:
+    """``frequency``: so many events within a time."""
+
+    RULES = """
+        [rule.frequency]
+        match = {{ user = {{ exists = true }} }}
+        {group_by}
+        more_than = {more_than}
+        within = "1h"
+        """
+
+    @pytest.mark.parametrize("group_by", ["", 'group_by = "user"'])
+    def test_59_events_ring_when_there_are_60(self, group_by: str) -> None:
+        """``test_freq``: ``num_events = 59`` is ``more_than = 58``; of a key likewise."""
+        rules = self.RULES.format(group_by=group_by, more_than=58)
+        log = burst("12:00:00", 60, "user=ana", rings=[59])
+
+        assert log == answered(rules, log)
+
+    def test_61_events_do_not_when_there_are_60(self) -> None:
+        """``test_freq``: one event is missing."""
+        rules = self.RULES.format(group_by='group_by = "user"', more_than=60)
+        log = burst("12:00:00", 60, "user=ana")
+
+        assert log == answered(rules, log)
+
+    def test_what_rang_still_counts(self) -> None:
+        """
+        ``test_freq``, without any pause between alerts.
+
+        ElastAlert rings once: it forgets the 59 events that rang, so that a flood of 117 rings no
+        more than one of 59.  alertd's window always holds what the last hour brought; how often
+        that is said is the cooldown's business alone.
+        """
+        rules = self.RULES.format(group_by='cooldown = "0s"', more_than=58)
+        log = burst("12:00:00", 60, "user=ana", rings=[59, 60])
+
+        assert log == answered(rules, log)
+
+    def test_100_events_ring_however_they_are_spread(self) -> None:
+        """``test_freq_count``, its first half: 75, 10, 10, and of the next 6 the fifth."""
+        rules = self.RULES.format(group_by="", more_than=99)
+        log = "\n".join(
+            [
+                burst("00:00:00", 75, "user=ana", every=0),
+                burst("00:15:00", 10, "user=ana", every=0),
+                burst("00:25:00", 10, "user=ana", every=0),
+                burst("00:45:00", 6, "user=ana", every=0, rings=[5]),
+            ]
+        )
+
+        assert log == answered(rules, log)
+
+    def test_what_is_too_old_no_longer_counts_and_what_comes_late_does(self) -> None:
+        """
+        ``test_freq_count``, its second half: the 75 of midnight do not count, those of 1:00 do.
+
+        ElastAlert rings at the late ones, which it reads last.  alertd puts them in order first, as
+        far as ``lateness``, so that the event that rings is the hundredth in time.
+        """
+        rules = self.RULES.format(group_by="", more_than=99)
+        log = "\n".join(
+            [
+                burst("00:00:00", 75, "user=ana", every=0),
+                burst("00:45:00", 10, "user=ana", every=0),
+                burst("00:55:00", 10, "user=ana", every=0),
+                burst("01:05:00", 6, "user=ana", every=0, rings=[5]),
+                burst("01:00:00", 75, "user=ana", every=0),
+            ]
+        )
+
+        assert log == answered(rules, log, source='lateness = "10m"')
+
+    def _out_of_order(self, *, rings: tuple[int, ...] = (), late_rings: tuple[int, ...]) -> str:
+        in_order = burst("12:00:00", 60, "user=ana", rings=rings).split("\n")
+        return "\n".join(
+            [
+                *in_order[:10],
+                burst("11:00:00", 50, "user=ana", every=0, rings=late_rings),
+                *in_order[15:20],
+                *in_order[10:15],
+                *in_order[20:55],
+                *in_order[57:],
+                *in_order[55:57],
+            ]
+        )
+
+    def test_what_comes_out_of_order_counts_at_its_own_time(self) -> None:
+        """``test_freq_out_of_order``: 50 events of an hour ago are too old to count."""
+        rules = self.RULES.format(group_by="", more_than=58)
+        log = self._out_of_order(rings=(59,), late_rings=())
+
+        assert log == answered(rules, log, source='lateness = "2h"')
+
+    def test_what_comes_too_late_counts_at_the_time_of_the_newest_line(self) -> None:
+        """
+        ``test_freq_out_of_order``, with the default ``lateness`` of no time at all.
+
+        ElastAlert lets an event be as late as it likes, and keeps everything for it.  alertd rings
+        at once and without waiting for what may still come, and rather counts a late line with the
+        newest ones than not at all: 10 and the 49 of an hour ago are 59.
+        """
+        rules = self.RULES.format(group_by="", more_than=58)
+        log = self._out_of_order(late_rings=(49,))
+
+        assert log == answered(rules, log)
+
+    def test_each_key_has_a_count_of_its_own(self) -> None:
+        """``test_freq_terms``: bob's tenth comes with the second batch, ana's with the third."""
+        rules = self.RULES.format(group_by='group_by = "user"', more_than=9)
+        log = "\n".join(
+            [
+                burst("00:01:00", 1, "user=ana", every=0),
+                burst("00:01:00", 5, "user=bob", every=0),
+                burst("00:10:00", 8, "user=ana", every=0),
+                burst("00:10:00", 5, "user=bob", every=0, rings=[5]),
+                burst("00:25:00", 3, "user=ana", every=0, rings=[1]),
+            ]
+        )
+
+        assert log == answered(rules, log)
+
+    def test_a_window_is_open_at_its_old_end(self) -> None:
+        """``test_eventwindow``: 10 minutes before 10:09 are four events, before 10:14 three."""
+        rules = """
+            [rule.window]
+            match = { event = { exists = true } }
+            more_than = 3
+            within = "10m"
+            cooldown = "0s"
+            """
+        log = """
+              10:00:00 event=2
+              10:05:00 event=4
+              10:03:00 event=3
+              09:55:00 event=1
+            ! 10:09:00 event=5
+              10:14:00 event=6
+            """
+        assert log == answered(rules, log, source='lateness = "20m"')
+
+        rules = rules.replace("more_than = 3", "more_than = 2")
+        log = """
+              10:00:00 event=2
+            ! 10:05:00 event=4
+            ! 10:03:00 event=3
+              09:55:00 event=1
+            ! 10:09:00 event=5
+            ! 10:14:00 event=6
+            """
+        assert log == answered(rules, log, source='lateness = "20m"')
+
+
+class TestBlacklist:
+    """``blacklist``: a field has one of these values."""
+
+    def test_a_value_of_the_list_rings(self) -> None:
+        """``test_blacklist``: only in that field, and only the whole value."""
+        rules = """
+            [rule.blacklist]
+            kind = "match"
+            match = { term = ["bad", "really bad"] }
+            cooldown = "0s"
+            """
+        log = """
+              12:34:56 term=good
+            ! 12:34:57 term=bad
+              12:34:58 term="also good"
+            ! 12:34:59 term="really bad"
+              12:35:00 no_term=bad
+            """
+
+        assert log == answered(rules, log)
+
+
+class TestWhitelist:
+    """``whitelist``: a field has none of these values."""
+
+    def test_a_value_that_is_not_in_the_list_rings(self) -> None:
+        """``test_whitelist``: the values that are allowed stand in ``unless``."""
+        rules = """
+            [rule.whitelist]
+            kind = "match"
+            match = { term = { exists = true } }
+            unless = { term = ["good", "also good"] }
+            cooldown = "0s"
+            """
+        log = """
+              12:34:56 term=good
+            ! 12:34:57 term=bad
+              12:34:58 term="also good"
+            ! 12:34:59 term="really bad"
+              12:35:00 no_term=bad
+            """
+
+        assert log == answered(rules, log)
+
+    def test_a_missing_value_rings_if_it_is_asked_for(self) -> None:
+        """``test_whitelist_dont_ignore_nulls``: ``not`` holds for a field that is missing."""
+        rules = """
+            [rule.whitelist]
+            kind = "match"
+            match = { term = { not = ["good", "also good"] } }
+            cooldown = "0s"
+            """
+        log = """
+              12:34:56 term=good
+            ! 12:34:57 term=bad
+              12:34:58 term="also good"
+            ! 12:34:59 term="really bad"
+            ! 12:35:00 no_term=bad
+            """
+
+        assert log == answered(rules, log)
+
+
+class TestChange:
+    """``change``: a field is not what it was."""
+
+    LOG = """
+          12:00:00 user=ana term=good second=yes
+          12:00:01 user=ana term=good second=yes
+          12:00:07 user=ana term=good second=yes
+          12:00:08 user=ana
+        ! 12:00:09 user=ana term=bad second=no
+        """
+
+    def test_another_value_rings_once(self) -> None:
+        """``test_change``, of a field; a line without it is passed over."""
+        rules = """
+            [rule.change]
+            kind = "change"
+            value = "term"
+            match = { term = { exists = true } }
+            group_by = "user"
+            """
+
+        assert self.LOG == answered(rules, self.LOG)
+
+    def test_a_missing_value_is_a_rule_of_its_own(self) -> None:
+        """
+        ``test_change`` without ``ignore_null``.
+
+        ElastAlert takes "nothing" for a value, so that it rings twice for a field that once was
+        left out: when it goes, and when it comes back.  A line that has no such field says nothing
+        about it, and whether that is amiss is another question.
+        """
+        rules = """
+            [rule.missing]
+            kind = "match"
+            match = { user = { exists = true }, term = { exists = false } }
+            """
+        log = self.LOG.replace("! ", "  ").replace("  12:00:08", "! 12:00:08")
+
+        assert log == answered(rules, log)
+
+    @pytest.mark.parametrize(("within", "mark"), [("3s", "!"), ("2s", " ")])
+    def test_another_value_soon_after_is_two_values_within_a_time(
+        self, within: str, mark: str
+    ) -> None:
+        """
+        ``test_change`` with a ``timeframe``, after which ElastAlert forgets the value before.
+
+        That question is ``distinct``: more than one value within so long.  A window is open, so
+        that two values 2 s apart are not within 2 s of each other.
+        """
+        rules = f"""
+            [rule.change-soon]
+            kind = "distinct"
+            distinct = "term"
+            match = {{ term = {{ exists = true }} }}
+            group_by = "user"
+            more_than = 1
+            within = "{within}"
+            """
+        log = self.LOG.replace("! ", f"{mark} ")
+
+        assert log == answered(rules, log)
+
+
+class TestNewTerm:
+    """``new_term``: a field has a value that it never had."""
+
+    KNOWN = """
+          2026-02-10T08:00:00 a=key1 b=key1
+          2026-02-20T08:00:00 a=key2 b=key2
+        """
+
+    def test_a_value_that_history_does_not_have_rings_once(self) -> None:
+        """
+        ``test_new_term``: of field *b*, and not where it is missing.
+
+        ElastAlert asks its store for what 30 days knew, at every start.  alertd reads what it knows
+        out of the log, for as long as ``learn`` says, and keeps it.
+        """
+        rules = """
+            [rule.new-term]
+            kind = "new_value"
+            value = "b"
+            match = { b = { exists = true } }
+            learn = "15d"
+            """
+        log = (
+            self.KNOWN
+            + """
+          12:00:00 a=key1 b=key2
+          12:00:01 a=key2
+        ! 12:00:02 a=key2 b=key3
+          12:00:03 a=key2 b=key3
+        """
+        )
+
+        assert log == answered(rules, log)
+
+    def test_a_missing_field_is_a_rule_of_its_own(self) -> None:
+        """``test_new_term`` with ``alert_on_missing_field``."""
+        rules = """
+            [rule.missing]
+            kind = "match"
+            match = { a = { exists = true }, b = { exists = false } }
+            """
+        log = """
+              12:00:00 a=key1 b=key2
+            ! 12:00:01 a=key2
+            """
+
+        assert log == answered(rules, log)
+
+    def test_a_nested_field_has_a_dotted_name(self) -> None:
+        """``test_new_term_nested_field``."""
+        rules = """
+            [rule.new-term]
+            kind = "new_value"
+            value = "b.c"
+            match = { "b.c" = { exists = true } }
+            learn = "15d"
+            """
+        log = """
+              2026-02-10T08:00:00 {"b": {"c": "key1"}}
+              2026-02-11T08:00:00 {"b": {"c": "key2"}}
+            ! 12:00:00 {"b": {"c": "key3"}}
+            """
+
+        assert log == answered(rules, log, format_="json")
+
+    def test_values_that_come_together_are_each_looked_at(self) -> None:
+        """``test_new_term_with_terms``: known ones, a new one, and the new one again."""
+        rules = """
+            [rule.new-term]
+            kind = "new_value"
+            value = "a"
+            match = { a = { exists = true } }
+            learn = "15d"
+            """
+        log = (
+            self.KNOWN
+            + """
+          12:00:00 a=key1
+          12:00:00 a=key2
+        ! 12:00:01 a=key3
+          12:00:02 a=key3
+        """
+        )
+
+        assert log == answered(rules, log)
+
+
+class TestCardinality:
+    """``cardinality``: how many different values a field has."""
+
+    RULES = """
+        [rule.cardinality]
+        kind = "distinct"
+        distinct = "user"
+        match = { user = { exists = true } }
+        more_than = 4
+        within = "10m"
+        cooldown = "0s"
+        """
+
+    def test_more_than_four_different_values_ring(self) -> None:
+        """``test_cardinality_max``: a known one does not, nor do others much later."""
+        log = """
+              12:00:00 user=bea
+              12:00:01 user=cid
+              12:00:02 user=zoe
+              12:00:03 user=lou
+              12:00:04 user=cid
+            ! 12:00:05 user=fay
+              12:15:00 user=ned
+              12:15:01 user=rob
+              12:15:02 user=eli
+            """
+
+        assert log == answered(self.RULES, log)
+
+    def test_each_key_has_values_of_its_own(self) -> None:
+        """
+        ``test_cardinality_qk``: each value that is one too many rings.
+
+        By default alertd would not repeat itself for 15 minutes.
+        """
+        rules = """
+            [rule.cardinality]
+            kind = "distinct"
+            distinct = "foo"
+            match = { foo = { exists = true } }
+            group_by = "user"
+            more_than = 2
+            within = "10m"
+            cooldown = "0s"
+            """
+        log = """
+              12:00:00 user=ana foo=ana1
+              12:00:00 user=bob foo=bob1
+              12:00:00 user=cid foo=cid1
+              12:05:00 user=cid foo=cid2
+            ! 12:05:00 user=cid foo=cid3
+            ! 12:05:00 user=cid foo=cid4
+            """
+
+        assert log == answered(rules, log)
+        once = rules.replace('cooldown = "0s"', "")
+        log = log.replace("! 12:05:00 user=cid foo=cid4", "  12:05:00 user=cid foo=cid4")
+        assert log == answered(once, log)
+
+    def test_a_nested_field_has_a_dotted_name(self) -> None:
+        """``test_cardinality_nested_cardinality_field``: a line without it counts for nothing."""
+        rules = self.RULES.replace("user", '"d.ip"').replace('""', '"')
+        log = """
+              12:00:00 {"d": {"ip": "203.0.113.1"}}
+              12:00:01 {"d": {"ip": "203.0.113.2"}}
+              12:00:02 {"d": {"ip": "203.0.113.3"}}
+              12:00:03 {"d": {"ip": "203.0.113.4"}}
+              12:00:04 {"d": {"ip": "203.0.113.4"}}
+              12:00:05 {"d": {}}
+            ! 12:00:06 {"d": {"ip": "203.0.113.5"}}
+              12:15:00 {"d": {"ip": "203.0.113.6"}}
+              12:15:01 {"d": {"ip": "203.0.113.7"}}
+              12:15:02 {"d": {"ip": "203.0.113.8"}}
+            """
+
+        assert log == answered(rules, log, format_="json")
+
+
+class TestMetricAggregation:
+    """``metric_aggregation``: a number that is computed of a field's values."""
+
+    AVG = """
+        [rule.metric]
+        kind = "metric"
+        metric = "avg"
+        value = "cpu"
+        match = { cpu = { exists = true } }
+        within = "1m"
+        cooldown = "0s"
+        """
+
+    def test_a_number_beyond_a_bound_rings(self) -> None:
+        """``test_metric_aggregation``: the bound itself does not, nor does a line without one."""
+        log = """
+              12:00:00 host=a
+              12:01:00 cpu=0.5
+              12:02:00 cpu=0.10
+              12:03:00 cpu=0.79
+            {low} 12:04:00 cpu=0.09
+            {high} 12:05:00 cpu=0.81
+              12:06:00 cpu=0.8
+            {low} 12:07:00 cpu=0.05
+            {high} 12:08:00 cpu=0.95
+            """
+
+        high = log.format(high="!", low=" ")
+        assert high == answered(f"{self.AVG}\nmore_than = 0.8", high)
+        low = log.format(high=" ", low="!")
+        assert low == answered(f"{self.AVG}\nless_than = 0.1", low)
+
+    def test_without_a_bound_it_is_refused(self, tmp_path: Path) -> None:
+        """``test_metric_aggregation``: a rule that would never ring."""
+        with pytest.raises(ConfigError, match=r"more_than: is missing; .* or less_than"):
+            load(tmp_path, self.AVG)
+
+    def test_each_group_is_measured_by_itself(self) -> None:
+        """``test_metric_aggregation_complex_query_key``, and with percentiles: several fields."""
+        rules = f"{self.AVG}\ngroup_by = ['host', 'disk']"
+        log = """
+            ! 12:00:00 host=a disk=1 cpu=0.91
+            ! 12:00:00 host=a disk=2 cpu=0.95
+            ! 12:00:00 host=a disk=3 cpu=0.89
+            """
+        assert log == answered(f"{rules}\nmore_than = 0.8", log)
+
+        log = log.replace("! 12:00:00 host=a disk=3", "  12:00:00 host=a disk=3")
+        percentile = rules.replace('"avg"', '"p95"')
+        assert log == answered(f"{percentile}\nmore_than = 0.9", log)
+
+    def test_a_group_may_be_a_nested_field(self) -> None:
+        """``test_metric_aggregation``, its last part."""
+        rules = f"{self.AVG}\nmore_than = 0.8\ngroup_by = 'at.rack.host'"
+        log = """
+            ! 12:00:00 {"at": {"rack": {"host": "a"}}, "cpu": 0.95}
+              12:00:01 {"at": {"rack": {"host": "b"}}, "cpu": 0.5}
+            """
+
+        assert log == answered(rules, log, format_="json")
+
+    def test_each_minute_is_measured_by_itself(self) -> None:
+        """
+        ``test_metric_aggregation_complex_query_key_bucket_interval``.
+
+        ElastAlert cuts its minutes out of the clock; alertd's minute slides (in 120 steps), and
+        values a minute apart are never in one.
+        """
+        rules = f"{self.AVG}\nmore_than = 0.8"
+        log = """
+            ! 12:00:00 cpu=0.91
+            ! 12:01:00 cpu=0.89
+              12:02:00 cpu=0.78
+            ! 12:03:00 cpu=0.85
+            ! 12:04:00 cpu=0.86
+            """
+
+        assert log == answered(rules, log)
+
+    def test_a_minute_of_the_clock_hides_what_a_sliding_one_sees(self) -> None:
+        """
+        ``bucket_interval`` again, with high values on both sides of a full minute.
+
+        ElastAlert averages 12:00 and 12:01 to 0.5 each, and says nothing.  alertd does at 12:01:15:
+        the average of the minute before is 0.9.
+        """
+        rules = f"{self.AVG}\nmore_than = 0.8"
+        log = """
+              12:00:10 cpu=0.1
+              12:00:50 cpu=0.9
+            ! 12:01:15 cpu=0.9
+              12:01:45 cpu=0.1
+            """
+
+        assert log == answered(rules, log)
+
+    def test_a_number_that_the_line_has_rings_below_nothing(self) -> None:
+        """
+        ``test_metric_aggregation_scripted``.
+
+        ElastAlert may compute the number by a script, as the difference of two fields.  alertd runs
+        nobody's code on a line: who writes the log writes the difference.
+        """
+        rules = f"{self.AVG}\nless_than = 0"
+        log = """
+              12:00:00 cpu=0.5
+            ! 12:05:00 cpu=-0.5
+            """
+
+        assert log == answered(rules, log)
+
+
+class TestPercentageMatch:
+    """``percentage_match``: the share of the events for which a filter holds."""
+
+    MOST = """
+        [rule.most]
+        kind = "ratio"
+        match = { term = "x" }
+        more_than = "75%"
+        min_total = 100
+        within = "5m"
+        """
+    FEWEST = """
+        [rule.fewest]
+        kind = "ratio"
+        match = { term = { not = "x" } }
+        more_than = "75%"
+        min_total = 100
+        within = "5m"
+        """
+
+    @pytest.mark.parametrize(
+        ("matching", "others", "is_most", "is_fewest"),
+        [
+            (0, 0, False, False),
+            (26, 74, False, False),
+            (74, 26, False, False),
+            (25, 75, False, False),
+            (75, 25, False, False),
+            (24, 76, False, True),
+            (76, 24, True, False),
+            (249, 751, False, True),
+            (751, 249, True, False),
+        ],
+    )
+    def test_a_share_above_or_below_a_bound_rings(
+        self, matching: int, others: int, *, is_most: bool, is_fewest: bool
+    ) -> None:
+        """
+        ``test_percentage_match``: between 25 % and 75 % nothing rings, the bounds included.
+
+        alertd's ``ratio`` knows a greatest share only; that fewer than 25 % match is that more than
+        75 % do not.  It looks at the share at each line that counts as a hit, not once in a while,
+        so that ``min_total`` says from how many lines on a share means something.
+        """
+        shuffled = ["term=y"] * others + ["term=x"] * matching
+        log = "".join(f"2026-03-01T12:00:00Z {line}\n" for line in shuffled)
+        assert is_most == bool(ask(self.MOST, log))
+
+        shuffled = ["term=x"] * matching + ["term=y"] * others
+        log = "".join(f"2026-03-01T12:00:00Z {line}\n" for line in shuffled)
+        assert is_fewest == bool(ask(self.FEWEST, log))
+
+    def test_none_of_many_is_too_few(self) -> None:
+        """
+        ``test_percentage_match`` with nothing in the matching bucket.
+
+        ElastAlert says nothing if Elasticsearch gives it no count for that bucket, though of 100
+        events none is fewer than a quarter.  alertd says so.
+        """
+        log = burst("12:00:00", 100, "term=y", rings=[100])
+
+        assert log == answered(self.FEWEST, log)
+
+    def test_the_share_is_told(self) -> None:
+        """``test_percentage_match``: 23 of 30, with the digits that tell it from 75 %."""
+        rules = self.MOST.replace("100", "30")
+        log = "".join(
+            f"2026-03-01T12:00:00Z term={'y' if number < 7 else 'x'}\n" for number in range(30)
+        )
+
+        (alert,) = ask(rules, log)
+
+        assert "23 of 30 lines, 76.67 %; the limit is 75 % in 5 minutes." == Ratio.measure(alert)
+
+    def test_each_group_has_a_share_of_its_own(self) -> None:
+        """``test_percentage_match`` with a ``query_key``, nested or not."""
+        rules = f"{self.MOST.replace('100', '4')}\ngroup_by = 'at.host'"
+        log = """
+              12:00:00 {"at": {"host": "a"}, "term": "x"}
+              12:00:00 {"at": {"host": "b"}, "term": "x"}
+              12:00:00 {"at": {"host": "a"}, "term": "x"}
+              12:00:00 {"at": {"host": "b"}, "term": "y"}
+              12:00:00 {"at": {"host": "a"}, "term": "x"}
+              12:00:00 {"at": {"host": "b"}, "term": "x"}
+            ! 12:00:00 {"at": {"host": "a"}, "term": "x"}
+              12:00:00 {"at": {"host": "b"}, "term": "x"}
+            """
+
+        assert log == answered(rules, log, format_="json")
