@@ -30,6 +30,7 @@ from alertd.config.schema import (
     RuleTestTable,
     SourceTable,
     StateTable,
+    StepTable,
 )
 from alertd.config.units import duration, size, spell_size
 from alertd.core.escape import visible
@@ -325,7 +326,7 @@ WRONG = [
         RULE,
         'kind = "rate"',
         'kind: "rate" is none of "threshold", "match", "distinct", "new_value", "change", "ratio", '
-        '"metric"',
+        '"metric", "sequence"',
         'did you mean "ratio"?',
     ),
     (RULE, 'kind = "distinct"', "distinct: is missing", 'write distinct = "user"'),
@@ -686,10 +687,11 @@ WRONG = [
 def test_what_means_nothing_for_a_kind_is_refused_key_by_key() -> None:
     """With the kinds for which it does."""
     remedy = 'remove it, or write kind = "threshold" or "distinct" or "ratio" or "metric"'
+    others = {"more_than": "", "within": ' or "sequence"'}
 
     assert [
-        f'alertd.toml: rule "ssh": {key}: means nothing for kind = "match"; {remedy}'
-        for key in ("more_than", "within")
+        f'alertd.toml: rule "ssh": {key}: means nothing for kind = "match"; {remedy}{other}'
+        for key, other in others.items()
     ] == errors_of(EMAIL, SOURCE, RULE + 'kind = "match"\n')
 
 
@@ -1091,9 +1093,9 @@ def test_a_mistake_is_refused_with_place_value_and_remedy(
         (
             EMAIL + SOURCE + RULE + "[rule.web.errors]\nmatch = 'x'",
             [
-                'alertd.toml: rule "web": match: is missing; write match = "ERROR"',
                 'alertd.toml: rule "web": unknown key "errors"; '
                 'a name with a dot stands in quotes: [rule."web.errors"]',
+                'alertd.toml: rule "web": match: is missing; write match = "ERROR"',
                 'alertd.toml: rule "web": more_than: is missing; write more_than = 10',
                 'alertd.toml: rule "web": within: is missing; write within = "10m"',
             ],
@@ -1866,7 +1868,16 @@ def test_sizes_are_spelled_for_people() -> None:
 # --- the example
 
 
-TABLES = (Document, EmailTable, StateTable, LogTable, SourceTable, RuleTable, RuleTestTable)
+TABLES = (
+    Document,
+    EmailTable,
+    StateTable,
+    LogTable,
+    SourceTable,
+    RuleTable,
+    RuleTestTable,
+    StepTable,
+)
 
 
 def example_environment() -> dict[str, str]:
@@ -1888,6 +1899,8 @@ def test_the_example_is_valid_as_it_is() -> None:
         "error-share",
         "slow-checkout",
         "few-frames",
+        "break-in",
+        "forgotten-session",
     ) == tuple(rule.name for rule in config.rules)
     assert () == config.warnings
 
@@ -1902,6 +1915,7 @@ def test_the_example_names_every_key() -> None:
         "source",
         "rule",
         "test",
+        "step",
     }
 
     missing = {key for key in keys if not any(line.startswith(f"{key} = ") for line in lines)}

@@ -19,7 +19,7 @@ from alertd.core.patterns import compiled
 from alertd.core.rules import Conjunction, Pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Container, Iterator, Sequence
+    from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 
     from alertd.core.rules import Rule, Selector, Source
 
@@ -100,9 +100,12 @@ def check_rule(rule: Rule, sources: Sequence[Source]) -> Iterator[Finding]:
         if fields is None:
             return
         known |= fields
-    with_groups = known.union(*(compiled(each).groupindex for each in _regexes(rule.match)))
+    if rule.steps:
+        yield from _check_steps(rule, known)
+        return
+    with_groups = _with_groups(rule.match, known)
     # A ratio's lines have the groups of those of which a share is asked.
-    grouped = known.union(*(compiled(each).groupindex for each in _regexes(rule.seen)))
+    grouped = _with_groups(rule.seen, known)
     adding = "of" if rule.kind == "ratio" else "match"
     for key, used, available in (
         ("match", _demanded(rule.match), known),
@@ -115,13 +118,45 @@ def check_rule(rule: Rule, sources: Sequence[Source]) -> Iterator[Finding]:
             with_groups,
         ),
     ):
-        for field in dict.fromkeys(used):
-            if field not in available:
-                text = _no_field(field, available)
-                if key not in {"match", "of"}:
-                    regexes = "match" if key == "unless" else adding
-                    text += f" (a regex in {regexes} adds fields by (?P<name>…))"
-                yield Finding((*place, key), text)
+        regexes = "" if key in {"match", "of"} else "match" if key == "unless" else adding
+        yield from _unknown_fields((*place, key), used, available, regexes)
+
+
+def _check_steps(rule: Rule, known: set[str]) -> Iterator[Finding]:
+    """Find fields that no line of a step can have."""
+    place = ("rule", rule.name)
+    groups = _with_groups(rule.match, known)
+    yield from _unknown_fields((*place, "unless"), _demanded(rule.unless), groups, "match")
+    for number, step in enumerate(rule.steps, start=1):
+        there = (*place, "step", str(number))
+        groups = _with_groups(step.match, known)
+        yield from _unknown_fields((*there, "match"), _demanded(step.match), known)
+        yield from _unknown_fields((*there, "unless"), _demanded(step.unless), groups, "match")
+        # Its lines belong to the same key as those of the others.
+        yield from _unknown_fields((*there, "group_by"), rule.group_by, groups, "its match")
+
+
+def _unknown_fields(
+    place: tuple[str, ...], used: Iterable[str], available: set[str], regexes: str = ""
+) -> Iterator[Finding]:
+    """
+    Find fields that no line can have.
+
+    Args:
+        place: Where they are asked for.
+        used: Their names.
+        available: The names of the fields that a line can have.
+        regexes: Where a regex would add one.
+    """
+    for field in dict.fromkeys(used):
+        if field not in available:
+            adding = f" (a regex in {regexes} adds fields by (?P<name>…))" if regexes else ""
+            yield Finding(place, _no_field(field, available) + adding)
+
+
+def _with_groups(selector: Selector, known: set[str]) -> set[str]:
+    """Add the fields that named groups make."""
+    return known.union(*(compiled(each).groupindex for each in _regexes(selector)))
 
 
 def fitted(rules: Sequence[Rule], left_out: Container[str], memory_max: int) -> list[Rule]:
@@ -176,8 +211,14 @@ def check_memory(rules: Sequence[Rule], memory_max: int, share: str) -> Iterator
 
 def lint_rule(rule: Rule) -> Iterator[Finding]:
     """Find what is allowed but lets the writer of a log line fool the rule."""
-    place = ("rule", rule.name, "of" if rule.of else "match")
-    for regex in _regexes(rule.seen):
+    adding = {"of"} if rule.of else {"match"}
+    keyed = [
+        (place, regex)
+        for place, selector in _selectors(rule)
+        if place[-1] in adding
+        for regex in _regexes(selector)
+    ]
+    for place, regex in keyed:
         for field in forgeable(regex, rule.group_by):
             yield Finding(
                 place,
@@ -185,10 +226,12 @@ def lint_rule(rule: Rule) -> Iterator[Finding]:
                 f"{show_regex(regex)} may match anywhere in it; describe the line up to its "
                 "end and close the regex with $",
             )
-    for key, selector in (("match", rule.match), ("of", rule.of)):
+    for place, selector in _selectors(rule):
+        if place[-1] == "unless":
+            continue
         for regex in filter(_matches_every_line, _patterns(selector)):
             yield Finding(
-                ("rule", rule.name, key),
+                place,
                 f"{show_regex(regex)} matches every line; write '.*' if that is meant",
             )
 
@@ -205,14 +248,26 @@ def lint_port(port: int, security: str) -> Iterator[Finding]:
 
 
 def _broken_lines(rule: Rule) -> Iterator[Finding]:
-    for key, selector in (("match", rule.match), ("of", rule.of), ("unless", rule.unless)):
+    for place, selector in _selectors(rule):
         for regex in _patterns(selector):
             if "\n" in regex and not compiled(regex).flags & re.VERBOSE:
                 yield Finding(
-                    ("rule", rule.name, key),
+                    place,
                     f"{show_regex(regex)} holds a line break, and no line does; write it on one "
                     "line, or begin it with (?x)",
                 )
+
+
+def _selectors(rule: Rule) -> Iterator[tuple[tuple[str, ...], Selector]]:
+    """Give all selectors of a rule, each with its place."""
+    place = ("rule", rule.name)
+    for number, step in enumerate(rule.steps, start=1):
+        yield (*place, "step", str(number), "match"), step.match
+        yield (*place, "step", str(number), "unless"), step.unless
+    if not rule.steps:
+        yield (*place, "match"), rule.match
+    yield (*place, "of"), rule.of
+    yield (*place, "unless"), rule.unless
 
 
 def _matches_every_line(regex: str) -> bool:

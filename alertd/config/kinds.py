@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 from alertd.config import values
 from alertd.config.errors import Finding, show
 from alertd.config.tables import missing
-from alertd.core.rules import Metric, Rule
+from alertd.core.rules import STEPS, Metric, Rule, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from alertd.config.schema import RuleTable
+    from alertd.config.schema import RuleTable, StepTable
     from alertd.core.rules import Kind
 
 
@@ -47,23 +47,35 @@ class Keys(NamedTuple):
     read_limit: Callable[[object], object] = _events
 
 
-_WINDOW: dict[str, object] = {"more_than": 10, "within": "10m"}
+_MATCH: dict[str, object] = {"match": "ERROR"}
+_WINDOW: dict[str, object] = {**_MATCH, "more_than": 10, "within": "10m"}
 
 KEYS_OF: dict[Kind, Keys] = {
     "threshold": Keys(_WINDOW),
-    "match": Keys({}),
+    "match": Keys(_MATCH),
     "distinct": Keys({"distinct": "user", **_WINDOW}),
-    "new_value": Keys({"value": "error_code"}, frozenset({"learn", "max_values"})),
-    "change": Keys({"value": "version"}),
+    "new_value": Keys({**_MATCH, "value": "error_code"}, frozenset({"learn", "max_values"})),
+    "change": Keys({**_MATCH, "value": "version"}),
     "ratio": Keys(
-        {"more_than": "5%", "within": "5m"}, frozenset({"of", "min_total"}), values.percent
+        {**_MATCH, "more_than": "5%", "within": "5m"},
+        frozenset({"of", "min_total"}),
+        values.percent,
     ),
     "metric": Keys(
-        {"metric": "p95", "value": "duration_ms", "within": "5m"},
+        {**_MATCH, "metric": "p95", "value": "duration_ms", "within": "5m"},
         frozenset({"more_than", "less_than", "min_total"}),
         values.number,
     ),
+    "sequence": Keys({"step": [], "within": "10m"}),
 }
+
+_STEP = "{ match = 'ERROR' }"
+_INSTEAD: dict[tuple[Kind, str], str] = {
+    ("sequence", "match"): f"stands in each step of a sequence; write step = [{_STEP}, …]",
+    ("sequence", "more_than"): "means nothing for a sequence; write count = 5 in a step of which "
+    "five lines are needed",
+}
+"""What is said of a key that a rule of this kind has no use for, where that is not enough."""
 
 METRICS: tuple[Metric, ...] = get_args(Metric)
 SHORTEST_ON_GRID = 1.0
@@ -92,8 +104,36 @@ def check_kind(name: str, table: RuleTable) -> Iterator[Finding]:
     place = ("rule", name)
     keys = KEYS_OF[table.kind]
     for key, example in keys.needs.items():
-        if getattr(table, key) is None and key not in table.misspelt:
-            yield Finding((*place, key), missing(key, example))
+        if key not in table.given | table.misspelt:
+            text = f"is missing; write step = [{_STEP}, …]" if key == "step" else ""
+            yield Finding((*place, key), text or missing(key, example))
+    yield from _check_limits(place, table)
+    if table.kind in _ON_GRID and table.within is not None and table.within < SHORTEST_ON_GRID:
+        yield Finding(
+            (*place, "within"),
+            f"is too short to be cut into slices for kind = {show(table.kind)}; "
+            'write at least "1s"',
+        )
+    if table.kind == "sequence":
+        yield from _check_steps((*place, "step"), table.step)
+    for key in sorted(table.given - keys.needs.keys() - keys.may):
+        if text := _meaningless(table.kind, key):
+            yield Finding((*place, key), text)
+
+
+def _meaningless(kind: Kind, key: str) -> str:
+    """Say that a key means nothing for a kind; nothing of one that any kind may have."""
+    owners = [show(each) for each, its in KEYS_OF.items() if key in its.needs or key in its.may]
+    if not owners or (kind, key) in _INSTEAD:
+        return _INSTEAD.get((kind, key), "")
+    return (
+        f"means nothing for kind = {show(kind)}; remove it, or write kind = {' or '.join(owners)}"
+    )
+
+
+def _check_limits(place: tuple[str, ...], table: RuleTable) -> Iterator[Finding]:
+    """Read ``more_than`` and ``less_than`` as the kind does; of a metric, insist on one of them."""
+    keys = KEYS_OF[table.kind]
     for key, limit in (("more_than", table.more_than), ("less_than", table.less_than)):
         if limit is None or (key not in keys.needs and key not in keys.may):
             continue
@@ -101,32 +141,33 @@ def check_kind(name: str, table: RuleTable) -> Iterator[Finding]:
             keys.read_limit(limit)
         except ValueError as error:
             yield Finding((*place, key), str(error))
-    if table.kind in _ON_GRID and table.within is not None and table.within < SHORTEST_ON_GRID:
-        yield Finding(
-            (*place, "within"),
-            f"is too short to be cut into slices for kind = {show(table.kind)}; "
-            'write at least "1s"',
-        )
-    if table.kind == "metric":
-        yield from _check_bounds(place, table)
-    for key in sorted(table.given - keys.needs.keys() - keys.may):
-        owners = [show(kind) for kind, its in KEYS_OF.items() if key in its.needs or key in its.may]
-        if owners:
-            yield Finding(
-                (*place, key),
-                f"means nothing for kind = {show(table.kind)}; remove it, "
-                f"or write kind = {' or '.join(owners)}",
-            )
-
-
-def _check_bounds(place: tuple[str, ...], table: RuleTable) -> Iterator[Finding]:
-    """Insist on one of the two bounds."""
+    if table.kind != "metric":
+        return
     if table.more_than is not None and table.less_than is not None:
         yield Finding((*place, "less_than"), "stands beside more_than; write two rules")
     if not (table.given | table.misspelt) & {"more_than", "less_than"}:
         yield Finding(
             (*place, "more_than"), "is missing; write more_than = 1500, or less_than with a number"
         )
+
+
+def _check_steps(place: tuple[str, ...], steps: Sequence[StepTable]) -> Iterator[Finding]:
+    """Insist on something that can come one after another."""
+    if len(steps) == 1:
+        yield Finding(place, f"has only one; write at least two, step = [{_STEP}, {_STEP}]")
+    if len(steps) > len(STEPS):
+        yield Finding(place, f"has {len(steps)}; write at most {len(STEPS)}")
+    for number, step in enumerate(steps, start=1):
+        if step.absent and number < len(steps):
+            yield Finding(
+                (*place, str(number), "absent"),
+                "is only for the last step; put the step there, or leave it out",
+            )
+        if step.absent and step.count is not None:
+            yield Finding(
+                (*place, str(number), "count"),
+                "means nothing for a step that is absent; remove it",
+            )
 
 
 def _limits(table: RuleTable) -> dict[str, Any]:
@@ -158,6 +199,11 @@ def rule_of(
         sources: Whose lines it sees.
         recipients: Who is told.
     """
+    steps = tuple(
+        Step(step.match, step.unless, step.count or 1, step.absent)
+        for step in (table.step if table.kind == "sequence" else ())
+    )
+    match = tuple(each for step in steps for each in step.match) or table.match or ()
     cooldown = table.cooldown
     if cooldown is None:
         within = table.within or 0.0
@@ -165,7 +211,7 @@ def rule_of(
     return Rule(
         name=name,
         sources=sources,
-        match=table.match,
+        match=match,
         unless=table.unless,
         group_by=table.group_by,
         kind=table.kind,
@@ -174,6 +220,7 @@ def rule_of(
         cooldown=cooldown,
         value=table.distinct or table.value or "",
         of=table.of or (),
+        steps=steps,
         metric=table.metric or "",
         min_total=table.min_total or 1,
         learn=table.learn or 0.0,

@@ -192,11 +192,9 @@ class _Loading:
                     + (suggestion(source, sources) or f"; choose one of: {listed}"),
                 )
         if not self._is_refused("rule", name, "kind"):
-            self._report.errors += (
-                finding
-                for finding in check_kind(name, table)
-                if not self._is_refused(*finding.place)
-            )
+            found = [one for one in check_kind(name, table) if not self._is_refused(*one.place)]
+            self._report.errors += found
+            self._refused.update(one.place for one in found if one.place[2] in {"match", "step"})
         rule = rule_of(name, table, table.source or tuple(sources), table.recipients or recipients)
         if not (
             rule.recipients
@@ -211,7 +209,7 @@ class _Loading:
         is_doubtful = (
             not its_sources
             or len(its_sources) < len(rule.sources)
-            or self._is_refused("rule", name, "source", "match", "of", "unless", "group_by")
+            or self._is_refused("rule", name, "source", "match", "of", "step", "unless", "group_by")
             or any(
                 self._is_refused("source", each.name, "format", "columns", "multiline")
                 for each in its_sources
@@ -321,8 +319,8 @@ class _Loading:
     def _where(self, place: tuple[str, ...]) -> str:
         """Write a place: ``alertd.toml: rule "ssh": match.user``."""
         match place:
-            case ("rule", name, "test", number, *keys):
-                table = f"rule {show(name)}: test {number}"
+            case ("rule", name, ("test" | "step") as part, number, *keys):
+                table = f"rule {show(name)}: {part} {number}"
             case ("rule" | "source" as kind, name, *keys):
                 table = f"{kind} {show(name)}"
             case (section, key, *keys) if key in self._overrides.get(section, {}):

@@ -84,11 +84,20 @@ class RuleTestTable(Table):
     every: float = optional(units.duration, 1.0)
 
 
+class StepTable(Table):
+    """``[[rule.NAME.step]]``: one thing after another."""
+
+    match: Selector = required(selector, "ERROR")
+    unless: Selector = optional(selector, ())
+    count: int | None = optional(values.whole(1, MOST_EVENTS, example=5), None)
+    absent: bool = optional(values.flag, default=False)
+
+
 class RuleTable(Table):
     """``[rule.NAME]``: what to look for, and how much is too much."""
 
     source: tuple[str, ...] | None = optional(_names, None)
-    match: Selector = required(selector, "ERROR")
+    match: Selector | None = optional(selector, None)
     unless: Selector = optional(selector, ())
     group_by: tuple[str, ...] = optional(_names, ())
     kind: Kind = optional(values.choice(*KEYS_OF), "threshold")
@@ -100,6 +109,7 @@ class RuleTable(Table):
     of: Selector | None = optional(selector, None)
     metric: Metric | None = optional(values.choice(*METRICS), None)
     min_total: int | None = optional(values.whole(1, 1_000_000_000, example=20), None)
+    step: tuple[StepTable, ...] = listed(StepTable)
     learn: float | None = optional(units.duration, None)
     max_values: int | None = optional(values.whole(1, 10_000_000, example=1_000), None)
     cooldown: float | None = optional(units.duration, None)

@@ -218,7 +218,7 @@ class Reading:
         header = _header(place)
         if place in {("rule",), ("source",)}:
             header += ".NAME"
-        if place[2:3] == ("test",):
+        if place[2:3] in {("test",), ("step",)}:
             header = f"[{_header(place[:3])}]"
         self.refuse(place, Finding((), f"expected a table, got {show(value)}; write [{header}]"))
         raise _Refused

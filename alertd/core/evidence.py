@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from alertd.core.events import Match, Sample
+from alertd.core.rules import STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,6 +52,9 @@ class Evidence:
 
     __slots__ = ("lines", "weight")
 
+    shown = LAST_LINES
+    """How many of the last lines an alert has."""
+
     def __init__(self, lines: Sequence[Match] = ()) -> None:
         self.lines = list(lines)
         self.weight = sum(len(match.line) + LINE_OVERHEAD for match in self.lines)
@@ -91,3 +95,36 @@ class Evidence:
         return tuple(
             Sample(match.time, match.path, match.offset, match.line) for match in self.lines
         )
+
+
+class EvidenceOfSteps(Evidence):
+    """
+    The first line of a key's sequence, the last ones, and each before one for another step.
+
+    Behind the key of a match stands for which steps it will do, the latest of them first: that is
+    the one it is shown for.
+    """
+
+    __slots__ = ()
+
+    shown = len(STEPS) + 1
+
+    def add(self, match: Match, span: float) -> int:
+        """Keep one more line, like any evidence."""
+        before, lines = self.weight, self.lines
+        lines.append(shortened(match))
+        if match.time - lines[0].time >= span:
+            del lines[0]
+        if len(lines) > MOST_LINES:
+            steps = [line.key[-1][0] for line in lines]
+            repeated = (at for at in range(1, len(steps) - 1) if steps[at] == steps[at + 1])
+            at = next(repeated, None)
+            if at is not None or len(lines) > self.shown:
+                del lines[at or 1]
+        self.weight = sum(len(line.line) + LINE_OVERHEAD for line in lines)
+        return self.weight - before
+
+    def begin(self, time: float) -> None:
+        """Forget what was before a time."""
+        self.lines = [line for line in self.lines if line.time >= time]
+        self.weight = sum(len(line.line) + LINE_OVERHEAD for line in self.lines)

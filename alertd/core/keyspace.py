@@ -17,7 +17,7 @@ import msgspec
 
 from alertd.core.detectors import DETECTORS, Detector, Frozen
 from alertd.core.evidence import LINE_CHARS, MOST_LINES
-from alertd.core.rules import MISS
+from alertd.core.rules import MISS, STEPS
 from alertd.core.windows import HALF_TICK
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ class Keyspace:
         "_cooling",
         "_detector_of",
         "_detectors",
+        "_is_in_order",
         "_is_value_judged",
         "_kind",
         "_unshown",
@@ -102,8 +103,10 @@ class Keyspace:
         self._detectors: OrderedDict[Key, Detector] = OrderedDict()
         self._detector_of = self._detectors.get
         self._is_value_judged = rule.is_judged
-        # What only makes others a smaller share shows nobody anything.
-        self._unshown = MISS if rule.kind == "ratio" else None
+        # What only makes others a smaller share shows nobody anything; and of a sequence only it
+        # itself knows which lines take part.
+        self._unshown = {"ratio": MISS, "sequence": ""}.get(rule.kind)
+        self._is_in_order = rule.kind == "sequence"
         # Where there is no window, what is older than the line at hand is no evidence.
         self._within = rule.within or HALF_TICK
         self._cooling: OrderedDict[Key, Frozen] = OrderedDict()
@@ -128,11 +131,20 @@ class Keyspace:
         key = match.key[:-1] if self._is_value_judged else match.key
         detector = self._detector_of(key)
         if detector is None:
+            if self._is_in_order and match.key[-1][-1] != STEPS[0]:
+                # No sequence begins with it: such a key would only push others out.
+                return None
             detector = self._admit(key, match.time)
         else:
             self._detectors.move_to_end(key)
-        if self._unshown is not None and match.key[-1] == self._unshown:
-            return detector.feed(match)
+        if self._unshown is not None:
+            if match.key[-1] == self._unshown:
+                return detector.feed(match)
+            if self._is_in_order:
+                held = detector.evidence.weight
+                alert = detector.feed(match)
+                self.held += detector.evidence.weight - held
+                return alert
         lines = detector.evidence.lines
         if len(lines) == MOST_LINES and len(match.line) <= LINE_CHARS:
             # As nearly always: one line takes the place of another (see `Evidence.add`).

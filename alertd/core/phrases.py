@@ -10,7 +10,7 @@ from alertd.core.rules import Condition, Pattern
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from alertd.core.rules import Alternative, Selector
+    from alertd.core.rules import Alternative, Selector, Step
 
 _COMPARISONS = {
     "at_least": "at least",
@@ -30,6 +30,23 @@ def listed(items: Sequence[str], conjunction: str) -> str:
 def lines_of(selector: Selector) -> str:
     """Say which lines a selector finds: ``matching 'x' or with y = 5``."""
     return listed([_alternative(alternative) for alternative in selector], "or")
+
+
+def step_of(step: Step, unless: Selector = ()) -> str:
+    """
+    Say what a step of a sequence asks for: ``5 lines matching 'x'``, ``no line matching 'y'``.
+
+    Args:
+        step: The step.
+        unless: What all steps leave out.
+    """
+    number = "no line" if step.is_absent else "a line"
+    if step.count > 1:
+        number = f"{step.count:,} lines"
+    left_out = (*step.unless, *unless)
+    return f"{number} {lines_of(step.match)}" + (
+        f" (leaving out lines {lines_of(left_out)})" if left_out else ""
+    )
 
 
 def _alternative(alternative: Alternative) -> str:

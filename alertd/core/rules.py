@@ -108,7 +108,7 @@ class Conjunction:
 
 
 Kind: TypeAlias = Literal[
-    "threshold", "match", "distinct", "new_value", "change", "ratio", "metric"
+    "threshold", "match", "distinct", "new_value", "change", "ratio", "metric", "sequence"
 ]
 Metric: TypeAlias = Literal["min", "max", "avg", "sum", "count", "p50", "p90", "p95", "p99"]
 Alternative: TypeAlias = Pattern | Conjunction
@@ -117,6 +117,27 @@ Selector: TypeAlias = tuple[Alternative, ...]
 
 HIT, MISS = "1", "0"
 """What stands behind a ratio's key: whether the line is one of those whose share is asked."""
+
+STEPS = "123456789"
+"""What may stand behind a sequence's key: the numbers of the steps for which the line will do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """
+    One step of a sequence.
+
+    Attributes:
+        match: The lines that will do.
+        unless: Those of them that will not.
+        count: How many are needed.
+        is_absent: None may come; only for the last step.
+    """
+
+    match: Selector
+    unless: Selector = ()
+    count: int = 1
+    is_absent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +148,7 @@ class Rule:
     Attributes:
         name: Unique among the rules.
         sources: Names of the sources whose lines it sees.
-        match: What it looks for.
+        match: What it looks for; for a sequence, what any of its steps does.
         unless: What it leaves out all the same.
         group_by: Fields whose values make the key; every key has a window of its own.
         kind: How events are judged; see ``detectors``.
@@ -137,6 +158,7 @@ class Rule:
         of: For a ratio, the lines of which a share is asked; empty for all lines.
         share: For a ratio, the greatest that is not yet too much: a numerator and a denominator,
             exactly what was written.
+        steps: Those of a sequence, at least two; ``unless`` leaves lines out of each.
         metric: What is measured of the values, for a metric.
         bound: The number that it must not pass.
         is_below: It must not be less; else it must not be more.
@@ -163,6 +185,7 @@ class Rule:
     value: str = ""
     of: Selector = ()
     share: tuple[int, int] = (0, 100)
+    steps: tuple[Step, ...] = ()
     metric: Metric | Literal[""] = ""
     bound: float = 0.0
     is_below: bool = False
@@ -181,7 +204,7 @@ class Rule:
     @property
     def is_judged(self) -> bool:
         """Whether a match's key holds more than the values of the group."""
-        return bool(self.value) or self.kind == "ratio"
+        return bool(self.value) or self.kind in {"ratio", "sequence"}
 
     @property
     def is_on_grid(self) -> bool:
@@ -210,6 +233,8 @@ class Rule:
         if self.is_on_grid:
             # Sums say nothing about another grid or bound.
             meaning += (self.of, self.within, self.metric, self.bound, self.is_below)
+        if self.steps:
+            meaning += (self.steps,)
         return hashlib.blake2b(repr(meaning).encode(), digest_size=16).hexdigest()
 
 

@@ -58,7 +58,9 @@ class TimedKeyspace(Keyspace):
         detector = self._detectors.get(passing.key)
         alert = None
         if detector is not None and detector.deadline <= passing.time:
+            held = detector.evidence.weight
             alert = detector.expire()
+            self.held += detector.evidence.weight - held
         self._deadlines.note(passing.key)
         return alert
 

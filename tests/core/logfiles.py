@@ -8,12 +8,13 @@ then written as its format allows, in one of many spellings, and sometimes spoil
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from core.examples import rule
 from core.regexes import WORDS, spoiled, written
 
-from alertd.core.rules import Condition, Conjunction, Pattern
+from alertd.core.rules import Condition, Conjunction, Pattern, Step
 
 if TYPE_CHECKING:
     import random
@@ -84,7 +85,16 @@ def file(chance: random.Random, source: Source, *, rules: int, lines: int) -> Fi
     if source.format == "csv" and (not source.columns or chance.random() < 0.3):
         content += b"f,g,h" + ending
     content += ending.join(written_lines) + chance.choice((b"", ending))
+    for number in range(1, len(made)):
+        if chance.random() < 0.2:
+            made[number] = _in_order(made[number], made[number - 1])
     return File(made, content)
+
+
+def _in_order(one: Rule, other: Rule) -> Rule:
+    """Make a sequence of what two rules look for; one of them may be a sequence already."""
+    steps = (Step(one.match, other.unless, count=2), Step(other.match))
+    return replace(one, kind="sequence", steps=steps, match=(*one.match, *other.match))
 
 
 def _alternative(chance: random.Random, source: Source, wanted: list[Wanted]) -> Alternative:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from alertd.core.records import record
@@ -63,8 +64,7 @@ def slow_matches(
             previous = time if time is not None else previous
             first = first if first is not None else time
         for rule in rules:
-            key = key_of(rule, text, fields)
-            if key is not None:
+            for key in keys_of(rule, text, fields):
                 shown = (
                     text
                     if "\ufffd" not in text
@@ -211,6 +211,20 @@ def json_text(value: object) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
+
+
+def keys_of(rule: Rule, text: str, fields: Fields) -> list[tuple[str, ...]]:
+    """Give the key of a line; of a sequence all that it has, with the steps behind each."""
+    if not rule.steps:
+        key = key_of(rule, text, fields)
+        return [] if key is None else [key]
+    numbers: dict[tuple[str, ...], str] = {}
+    for number, step in reversed([*enumerate(rule.steps, start=1)]):
+        one = replace(rule, match=step.match, unless=(*step.unless, *rule.unless))
+        key = key_of(one, text, fields)
+        if key is not None:
+            numbers[key] = numbers.get(key, "") + str(number)
+    return [(*key, its) for key, its in numbers.items()]
 
 
 def key_of(rule: Rule, text: str, fields: Fields) -> tuple[str, ...] | None:

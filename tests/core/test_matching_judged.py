@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from core.examples import rule
-from hypothesis import given
+from core.slow_matching import keys_of
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alertd.core.events import Batch
 from alertd.core.framing import Framing
 from alertd.core.matching import Matcher
-from alertd.core.rules import HIT, MISS, Condition, Conjunction, Pattern, Source
+from alertd.core.rules import HIT, MISS, Condition, Conjunction, Pattern, Source, Step
 
 if TYPE_CHECKING:
     from alertd.core.matching import Counters
@@ -152,6 +153,89 @@ def test_a_metric_takes_what_is_a_number_as_it_is_spelled(values: list[str]) -> 
 
     assert taken == [(number, key) for number, key, _ in matches]
     assert len(values) - len(taken) == counters.without_key.get("fatal", 0)
+
+
+def following(*steps: Step, **changes: Any) -> Rule:
+    """Make a sequence by address."""
+    match = tuple(alternative for step in steps for alternative in step.match)
+    return rule(kind="sequence", steps=steps, match=match, **{"group_by": ("ip",), **changes})
+
+
+PATTERNS = st.sampled_from(
+    [
+        Pattern(r"from (?P<ip>\w)"),
+        Pattern(r"to (?P<ip>\w)"),
+        Pattern(r"from (?P<ip>\w) to|denied"),
+        Pattern(r"denied"),
+        Pattern(r"(?P<ip>x)?"),
+    ]
+)
+SELECTORS = st.lists(PATTERNS, min_size=1, max_size=2).map(tuple)
+LINES = (
+    "from a",
+    "from a to a",
+    "from a to b",
+    "to b from a",
+    "denied",
+    "denied from x",
+    "to a secret",
+    "other",
+    "",
+)
+
+
+@given(
+    steps=st.lists(
+        st.builds(Step, SELECTORS, st.one_of(st.just(()), SELECTORS)), min_size=2, max_size=4
+    ),
+    unless=st.sampled_from([(), (Pattern("secret"),)]),
+    lines=st.lists(st.sampled_from(LINES), min_size=1),
+)
+@settings(max_examples=300)
+def test_a_line_counts_for_every_step_that_finds_it(
+    steps: list[Step], unless: tuple[Pattern, ...], lines: list[str]
+) -> None:
+    """By the key that it has there, the latest step first."""
+    by = following(*steps, unless=unless)
+    expected = [
+        (number, key, line)
+        for number, line in enumerate(lines)
+        for key in keys_of(by, line, {"line": line})
+    ]
+
+    matches, _ = found(by, lines, format="plain")
+
+    assert expected == matches
+
+
+def test_a_line_that_has_no_key_in_any_step_lacks_the_field() -> None:
+    """Where it has one in some, it counts there."""
+    by = following(
+        Step((Pattern(r"failed( from (?P<ip>\w))?"),)), Step((Pattern(r"login (?P<ip>\w)"),))
+    )
+
+    matches, counters = found(by, ["failed", "failed login b", "ok"], format="plain")
+
+    assert [(1, ("b", "2"), "failed login b")] == matches
+    assert {"fatal": 1} == counters.without_key
+
+
+def test_it_is_explained_for_which_steps_a_line_will_do() -> None:
+    """And for which it will not, and why."""
+    by = following(
+        Step((Pattern(r"from (?P<ip>\w)"),)),
+        Step((Pattern(r"to (?P<ip>\w)"),), (Pattern("never"),)),
+        Step((Pattern(r"from (?P<ip>\w) .*end"),), is_absent=True),
+    )
+
+    assert (True, "as step 1") == explained(by, "from a")
+    assert (True, "as step 3 or 1") == explained(by, "from a to never end")
+    assert (True, "as step 3 or 1; also for ip = b as step 2") == explained(by, "from a to b end")
+    assert (
+        False,
+        "step 1: 'from (?P<ip>\\w)' is not in it; step 2: it matches, but unless leaves it out; "
+        "step 3: 'from (?P<ip>\\w) .*end' is not in it",
+    ) == explained(by, "to never")
 
 
 def explained(by: Rule, line: str) -> tuple[bool, str]:

@@ -12,6 +12,7 @@ from alertd.core.detectors.match import Each
 from alertd.core.detectors.metric import Metric
 from alertd.core.detectors.new_value import NewValue
 from alertd.core.detectors.ratio import Ratio
+from alertd.core.detectors.sequence import InOrder
 from alertd.core.detectors.threshold import Threshold
 
 __all__ = ["DETECTORS", "Detector", "Frozen"]
@@ -24,4 +25,5 @@ DETECTORS: dict[str, type[Detector]] = {
     "change": Change,
     "ratio": Ratio,
     "metric": Metric,
+    "sequence": InOrder,
 }

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from alertd.core.events import Alert, Match, Sample
-from alertd.core.evidence import LAST_LINES, Evidence
+from alertd.core.evidence import Evidence
 from alertd.core.windows import HALF_TICK
 
 if TYPE_CHECKING:
@@ -73,6 +73,9 @@ class Detector(ABC):
 
     asks_since: ClassVar[bool] = False
     """Whether detectors of this kind must know from when on their rule has been watching."""
+
+    noun: ClassVar[str] = "event"
+    """What ``since_last`` counts."""
 
     def __init__(self, rule: Rule, key: tuple[str, ...], frozen: Frozen = NEW) -> None:
         self._rule = rule
@@ -198,7 +201,7 @@ class Detector(ABC):
             offset=match.offset,
             line=match.line,
             first=samples[0],
-            last=samples[-LAST_LINES:],
+            last=samples[-self.evidence.shown :],
             histogram=histogram,
             event_time=match.event_time,
             kind=rule.kind,

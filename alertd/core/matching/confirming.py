@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from alertd.core.patterns import compiled
 from alertd.core.records import number
-from alertd.core.rules import HIT, MISS, Condition, Conjunction, Pattern
+from alertd.core.rules import HIT, MISS, STEPS, Condition, Conjunction, Pattern
 from alertd.core.selectors import View, alternative_test
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ def fields_asked_for(rules: Iterable[Rule]) -> set[str]:
 
 def _fields_of(rule: Rule) -> Iterator[str]:
     yield from rule.keyed_by
-    for alternative in (*rule.match, *rule.unless, *rule.of):
+    unless = [alternative for step in rule.steps for alternative in step.unless]
+    for alternative in (*rule.match, *rule.unless, *rule.of, *unless):
         if isinstance(alternative, Conjunction):
             yield from _fields_in(alternative.conditions)
 
@@ -66,12 +67,16 @@ def confirmation(rule: Rule) -> Confirmation:
     """
     Make the exact test of a rule, which gives the key of a line that matches.
 
-    The test raises ``LacksKey`` for a line that matches without having all of its key.
+    The test raises ``LacksKey`` for a line that matches without having all of its key.  A line
+    that has another key for each of some steps of a sequence gives those one after another (see
+    ``keys_in``).
     """
     if rule.kind == "ratio":
         return _share_confirmation(rule)
     if rule.kind == "metric":
         return _number_confirmation(_selecting_confirmation(rule), rule.value)
+    if rule.kind == "sequence":
+        return _steps_confirmation(rule)
     return _selecting_confirmation(rule)
 
 
@@ -124,6 +129,49 @@ def _share_confirmation(rule: Rule) -> Confirmation:
         return (*key, MISS if hit(line) is None else HIT)
 
     return confirm
+
+
+def _steps_confirmation(rule: Rule) -> Confirmation:
+    """Make the test of a sequence: for which steps a line will do, the latest first, by key."""
+    tests = [
+        (
+            digit,
+            _selecting_confirmation(
+                replace(rule, match=step.match, unless=(*step.unless, *rule.unless))
+            ),
+        )
+        for digit, step in zip(STEPS, rule.steps, strict=False)
+    ]
+    tests.reverse()
+
+    def confirm(line: Record) -> tuple[str, ...] | None:
+        steps: dict[tuple[str, ...], str] = {}
+        lacking = None
+        for digit, test in tests:
+            try:
+                key = test(line)
+            except LacksKey as error:
+                lacking = error
+                continue
+            if key is not None:
+                steps[key] = steps.get(key, "") + digit
+        if not steps and lacking is not None:
+            raise lacking
+        return tuple(part for key, its in steps.items() for part in (*key, its)) or None
+
+    return confirm
+
+
+def keys_in(confirmed: tuple[str, ...], width: int) -> Iterator[tuple[str, ...]]:
+    """
+    Take apart what the test of a sequence gave.
+
+    Args:
+        confirmed: A key with the steps behind it, or several.
+        width: Of each of them.
+    """
+    for start in range(0, len(confirmed), width):
+        yield confirmed[start : start + width]
 
 
 def _search_of(rule: Rule) -> Callable[[str], re.Match[str] | None] | None:

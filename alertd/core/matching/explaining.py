@@ -12,7 +12,8 @@ import msgspec
 
 from alertd.core.deadline import Overdue
 from alertd.core.linetimes import resolved
-from alertd.core.matching.confirming import LacksKey
+from alertd.core.matching.confirming import LacksKey, keys_in
+from alertd.core.phrases import listed
 from alertd.core.records import CsvRecord, Record, record
 from alertd.core.rules import HIT
 from alertd.core.selectors import View, alternative_test, shortfall, shown_in
@@ -21,7 +22,7 @@ from alertd.core.timestamps import Stamp
 if TYPE_CHECKING:
     from alertd.core.framing import Framing
     from alertd.core.matching.matcher import Matcher
-    from alertd.core.rules import Rule
+    from alertd.core.rules import Rule, Selector
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -99,6 +100,8 @@ def _verdict(matcher: Matcher, number: int, line: Record) -> Verdict:
                 if rule.kind == "ratio":
                     reason = "as one of all; "
                     reason += "a hit" if key[-1] == HIT else f"no hit: {_objection(rule, line)}"
+                elif rule.kind == "sequence":
+                    reason = _steps(rule, key)
                 return Verdict(rule.name, is_match=True, key=pairs, reason=reason)
             if rule.kind == "ratio":
                 reason = shortfall(rule.of, line)
@@ -114,12 +117,30 @@ def _verdict(matcher: Matcher, number: int, line: Record) -> Verdict:
     return Verdict(rule.name, is_match=False, key=(), reason=reason)
 
 
+def _steps(rule: Rule, confirmed: tuple[str, ...]) -> str:
+    """Say for which steps a line will do."""
+    first, *others = keys_in(confirmed, len(rule.group_by) + 1)
+    said = f"as step {listed(first[-1], 'or')}"
+    for key in others:
+        pairs = zip(rule.group_by, key, strict=False)
+        about = ", ".join(f"{name} = {value}" for name, value in pairs)
+        said += f"; also for {about} as step {listed(key[-1], 'or')}"
+    return said
+
+
 def _objection(rule: Rule, line: Record) -> str:
     """Say why a rule does not count a line."""
+    if rule.steps:
+        steps = enumerate(rule.steps, start=1)
+        return "; ".join(f"step {n}: {_shortfall(step.match, line)}" for n, step in steps)
+    return _shortfall(rule.match, line)
+
+
+def _shortfall(match: Selector, line: Record) -> str:
     view = View(line, {})
-    if any(alternative_test(alternative)(view) is not None for alternative in rule.match):
+    if any(alternative_test(alternative)(view) is not None for alternative in match):
         return "it matches, but unless leaves it out"
-    return shortfall(rule.match, line)
+    return shortfall(match, line)
 
 
 def highlight(matcher: Matcher, rule: str, line: str) -> tuple[int, int]:

@@ -66,7 +66,12 @@ class Matcher:
         self.deadline = deadline or NoDeadline()
         self.confirmations = [confirmation(rule) for rule in self.rules]
         self.names = [rule.name for rule in self.rules]
-        self.shares = frozenset(n for n, rule in enumerate(self.rules) if rule.kind == "ratio")
+        # Where something stands behind the key, and how long it is with that.
+        self.judged = {
+            n: len(rule.group_by) + 1
+            for n, rule in enumerate(self.rules)
+            if rule.kind in {"ratio", "sequence"}
+        }
         self.match_of = {rule.name: rule.match for rule in self.rules}
         self.is_multiline = source.format == "csv" and source.multiline
         self._times = TimestampReader(timezone=source.timezone, format=source.timestamp_format)

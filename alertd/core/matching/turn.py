@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from alertd.core.deadline import Overdue
 from alertd.core.events import Match
 from alertd.core.linetimes import LineTimes
-from alertd.core.matching.confirming import LacksKey
+from alertd.core.matching.confirming import LacksKey, keys_in
 from alertd.core.matching.lane import MOST_LINES
 from alertd.core.matching.outcome import Counters, Matched
 from alertd.core.matching.rows import OpenRows, header_end, line_end
@@ -222,7 +222,7 @@ class Turn:
         confirmations, names, time_of = matcher.confirmations, matcher.names, matcher.time_of
         path, base, longest = self._path, self._base, matcher.source.max_line
         is_plain, read_at, latest = matcher.is_plain, self._batch.read_at, self._latest
-        add, shares = self._matches.append, matcher.shares
+        add, judged = self._matches.append, matcher.judged
         self._hits += len(hits)
         last_end = unparsable = -1
         for hit in hits:
@@ -278,8 +278,15 @@ class Turn:
                 if not text.isascii() and "\ufffd" in text:
                     counters.undecodable += 1
                     shown = matcher.spell(raw)
-            # What only makes a share smaller is shown to nobody.
-            line_shown = "" if number in shares and key[-1] == MISS else shown
+            line_shown = shown
+            if number in judged:
+                if key[-1] == MISS:
+                    # What only makes a share smaller is shown to nobody.
+                    line_shown = ""
+                elif len(key) > judged[number]:
+                    *others, key = keys_in(key, judged[number])
+                    for other in others:
+                        add(Match(names[number], other, time, path, base + start, shown, own_time))
             add(Match(names[number], key, time, path, base + start, line_shown, own_time))
         return None
 

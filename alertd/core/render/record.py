@@ -34,7 +34,8 @@ def alert_as_json(alert: Alert) -> str:
         the values of a field, ``field`` and ``values``; of kind ratio and metric, ``total`` (of
         how many ``count`` is a part) and ``bound`` (per cent, or a number), and of metric what it
         ``measured`` by which ``metric`` (of a percentile: the per cent of the values beyond the
-        bound), and whether being below the bound is too much (``is_below``).
+        bound), and whether being below the bound is too much (``is_below``); of kind sequence, the
+        ``steps`` in words.
         ``event_time`` is there only when the line came too late for its own time to count.
     """
     record: dict[str, object] = {
@@ -55,6 +56,8 @@ def alert_as_json(alert: Alert) -> str:
     }
     if alert.field:
         record |= {"field": alert.field, "values": alert.values}
+    elif alert.values:
+        record["steps"] = alert.values
     if alert.total:
         record |= {"total": alert.total, "bound": alert.bound}
     if alert.metric:

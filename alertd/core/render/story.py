@@ -178,14 +178,15 @@ def _subject(alert: Alert, what: str, rule: str, machine: str) -> str:
 
 
 def _hidden(alert: Alert, timezone: tzinfo) -> str:
+    noun = DETECTORS[alert.kind].noun
     if alert.previous is not None:
         last = moment_near(alert.previous, alert.time, timezone)
         return (
-            f"{plural(alert.since_last, 'event')} since the last alert, which was at {last},"
+            f"{plural(alert.since_last, noun)} since the last alert, which was at {last},"
             f" {duration(alert.time - alert.previous)} before."
         )
     if alert.since_last > alert.count:
-        return f"{plural(alert.since_last, 'event')} since the first one was seen."
+        return f"{plural(alert.since_last, noun)} since the first one was seen."
     return ""
 
 
@@ -250,7 +251,10 @@ def _excerpts(alert: Alert, timezone: tzinfo, limit: int) -> list[Excerpt | str]
         if not is_one_file:
             title += f" in {visible(shortened(sample.path, limit))}"
         if (sample.path, sample.offset) == (alert.path, alert.offset):
-            title += ", the line that rang"
+            # What time alone raised is later than any line.
+            title += (
+                ", the line that rang" if sample.time == alert.time else ", the last before that"
+            )
         excerpts.append(_excerpt(sample, title, limit))
     left_out = alert.count - sum(sample.time >= alert.since for sample in shown)
     if is_apart and left_out > 0:

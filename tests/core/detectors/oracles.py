@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -130,6 +131,82 @@ def numbers(by: Rule, happened: Sequence[Event]) -> Iterator[Found]:
             yield Found(event.time, event.key, len(window), ())
 
 
+class Completed(NamedTuple):
+    """A sequence; ``first`` is the latest possible time of its first event."""
+
+    at: int
+    first: float
+
+
+def completed(by: Rule, happened: Sequence[Event], key: str, begin: int) -> Completed | None:
+    """
+    Find the first event that completes a sequence of events of a key from a position on.
+
+    All ways of choosing events are tried.  An event's value has the numbers of the steps for which
+    it will do, "21" those of the first two.
+    """
+    needed = [
+        str(number)
+        for number, step in enumerate(by.steps, start=1)
+        for _ in range(0 if step.is_absent else step.count)
+    ]
+    for at in range(begin, len(happened)):
+        last = happened[at]
+        if last.key != key or needed[-1] not in last.value:
+            continue
+        before = [
+            event
+            for event in happened[begin:at]
+            if event.key == key and last.time - event.time < by.within
+        ]
+        firsts = [
+            (*chosen, last)[0].time
+            for chosen in combinations(before, len(needed) - 1)
+            if all(number in one.value for number, one in zip(needed[:-1], chosen, strict=True))
+        ]
+        if firsts:
+            return Completed(at, max(firsts))
+    return None
+
+
+def sequences(by: Rule, happened: Sequence[Event]) -> Iterator[tuple[Found, float]]:
+    """Every sequence, none with an event of another, with the time of its first event."""
+    size = sum(step.count for step in by.steps if not step.is_absent)
+    absent = str(len(by.steps)) if by.steps[-1].is_absent else "none"
+    for key in sorted({event.key for event in happened}):
+        begin = 0
+        while (found := completed(by, happened, key, begin)) is not None:
+            time = happened[found.at].time
+            away = next(
+                (
+                    at
+                    for at in range(begin + 1, len(happened))
+                    if happened[at].key == key and absent in happened[at].value
+                ),
+                len(happened),
+            )
+            if absent == "none":
+                yield Found(time, key, size, ()), found.first
+                begin = found.at + 1
+            elif away <= found.at:
+                # It takes away all before it, but is itself the first of what follows.
+                begin = away
+            elif away < len(happened) and happened[away].time <= time + by.within:
+                begin = away
+            else:
+                yield Found(time + by.within, key, size, ()), found.first
+                later = range(found.at, len(happened))
+                begin = next(
+                    (at for at in later if happened[at].time > time + by.within), len(happened)
+                )
+
+
+def in_order(by: Rule, happened: Sequence[Event]) -> Iterator[Found]:
+    """Every sequence, by time."""
+    found = [found for found, _ in sequences(by, happened)]
+    yield from sorted(found, key=lambda one: one.time)
+
+
 ORACLES: dict[Kind, Callable[[Rule, Sequence[Event]], Iterator[Found]]] = {
     "match": each,
     "distinct": different,
@@ -137,4 +214,5 @@ ORACLES: dict[Kind, Callable[[Rule, Sequence[Event]], Iterator[Found]]] = {
     "change": changed,
     "ratio": shares,
     "metric": numbers,
+    "sequence": in_order,
 }
