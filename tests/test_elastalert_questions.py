@@ -282,6 +282,23 @@ class TestChange:
 
         assert self.LOG == answered(rules, self.LOG)
 
+    def test_several_fields_are_one_text(self) -> None:
+        """
+        ``test_change``: with ``compound_compare_key`` one alert tells that two fields changed.
+
+        alertd compares one text, which a group of a regex can make of fields that stand side by
+        side.  Otherwise there is a rule for each field, and a mail for each that changed.
+        """
+        rules = r"""
+            [rule.change]
+            kind = "change"
+            match = 'user=(?P<user>\S+) (?P<both>term=\S+ second=\S+)$'
+            value = "both"
+            group_by = "user"
+            """
+
+        assert self.LOG == answered(rules, self.LOG, format_="plain")
+
     def test_a_missing_value_is_a_rule_of_its_own(self) -> None:
         """
         ``test_change`` without ``ignore_null``.
@@ -408,6 +425,57 @@ class TestNewTerm:
         )
 
         assert log == answered(rules, log)
+
+    def test_a_value_may_be_new_for_some_others(self) -> None:
+        """
+        ``test_new_term_with_composite_fields``: *c* is compared with what (*a*, *b*) had before.
+
+        ElastAlert also rings for a new pair (*a*, *b*).  alertd does not, as long as that pair may
+        still be learning: a machine that is new brings only what is new.
+        """
+        rules = """
+            [rule.new-triple]
+            kind = "new_value"
+            match = { c = { exists = true } }
+            value = "c"
+            group_by = ["a", "b"]
+            learn = "15d"
+            """
+        log = """
+              2026-02-10T08:00:00 a=key1 b=key2 c=key3
+              2026-02-11T08:00:00 a=key1 b=key2 c=key4
+              12:00:00 a=key1 b=key2 c=key3
+            ! 12:00:01 a=key1 b=key2 c=key5
+              12:00:02 a=key1 b=key2 c=key4 d=unrelated
+              12:00:03 a=key2
+              12:00:04 a=key6 b=key2 c=key3
+            """
+
+        assert log == answered(rules, log)
+
+    def test_several_fields_are_one_text(self) -> None:
+        """
+        ``test_new_term_with_composite_fields``, so that any new pair rings.
+
+        Where the fields stand side by side in the line, a group of a regex makes one text of them.
+        """
+        rules = r"""
+            [rule.new-pair]
+            kind = "new_value"
+            match = 'Accepted \w+ for (?P<who>\S+ from \S+)$'
+            value = "who"
+            learn = "15d"
+            """
+        log = """
+              2026-02-10T08:00:00 Accepted password for ana from 203.0.113.1
+              2026-02-11T08:00:00 Accepted password for bob from 203.0.113.2
+              12:00:00 Accepted password for ana from 203.0.113.1
+            ! 12:00:01 Accepted password for ana from 203.0.113.2
+            ! 12:00:02 Accepted password for cid from 203.0.113.2
+              12:00:03 Accepted password for cid from 203.0.113.2
+            """
+
+        assert log == answered(rules, log, format_="plain")
 
 
 class TestCardinality:
