@@ -101,7 +101,9 @@ def answered(
     for alert in reversed(alone):
         later = (number for number, time in begins.values() if time > alert.time)
         key = "".join(f" {name}={value}" for name, value in alert.key)
-        answer.insert(min(later), [indent, "!", f" {_clock(alert.time)} *{key}"])
+        answer.insert(
+            min(later, default=len(answer)), [indent, "!", f" {_clock(alert.time)} *{key}"]
+        )
     return "\n".join("".join(line) for line in answer)
 
 

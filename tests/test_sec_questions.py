@@ -45,6 +45,37 @@ class TestSingle:
         assert log == answered(rules, log, format_="plain")
 
 
+class TestSingleWithScript:
+    """SingleWithScript: a program decides which of two actions an event has."""
+
+    def test_an_interface_that_does_not_come_up_again(self) -> None:
+        """
+        A ping tells SEC whether an interface that was reported down is down.
+
+        alertd runs no program: a line of a log is no reason to start one.  What it can ask is
+        whether the log says within a minute that the interface is up again.
+        """
+        rules = r"""
+            [rule.interface-down]
+            kind = "sequence"
+            group_by = "ip"
+            within = "1m"
+            step = [
+                { match = 'interface (?P<ip>\S+) down$' },
+                { match = 'interface (?P<ip>\S+) up$', absent = true },
+            ]
+            """
+        log = """
+              12:00:00 interface 203.0.113.1 down
+              12:00:10 interface 203.0.113.2 down
+              12:00:40 interface 203.0.113.2 up
+            ! 12:01:00 * ip=203.0.113.1
+              12:05:00 interface 203.0.113.3 up
+            """
+
+        assert log == answered(rules, log, format_="plain")
+
+
 class TestSingleWithSuppress:
     """SingleWithSuppress: the first event of a key, then nothing for a while."""
 
@@ -97,6 +128,59 @@ class TestPair:
 
         assert self.LOG == answered(rules, self.LOG, format_="plain")
 
+    def test_that_it_responds_again_is_said_once(self) -> None:
+        """
+        The second half; its mail has both lines, and so the time of the outage.
+
+        An end without a beginning is none; after an hour it is no longer waited for.
+        """
+        rules = r"""
+            [rule.nfs-up]
+            kind = "sequence"
+            group_by = "server"
+            within = "1h"
+            step = [
+                { match = 'nfs: server (?P<server>\S+) not responding$' },
+                { match = 'nfs: server (?P<server>\S+) OK$' },
+            ]
+            """
+        log = """
+              21:00:00 kernel: nfs: server box2 not responding
+              22:30:00 kernel: nfs: server box3 OK
+              22:39:48 kernel: nfs: server box1 not responding
+              22:40:28 kernel: nfs: server box1 not responding
+            ! 22:42:27 kernel: nfs: server box1 OK
+              22:43:00 kernel: nfs: server box1 OK
+              22:44:00 kernel: nfs: server box2 OK
+            """
+
+        assert log == answered(rules, log, format_="plain")
+
+    def test_how_long_it_waits_counts_from_the_last_beginning(self) -> None:
+        """
+        Not responding at 22:00 and at 22:50, responding at 23:10: with a window of an hour.
+
+        SEC's operation ends an hour after 22:00, so that 23:10 finds nothing to end.  In alertd
+        what was said at 22:50 is a beginning, too.
+        """
+        rules = r"""
+            [rule.nfs-up]
+            kind = "sequence"
+            group_by = "server"
+            within = "1h"
+            step = [
+                { match = 'nfs: server (?P<server>\S+) not responding$' },
+                { match = 'nfs: server (?P<server>\S+) OK$' },
+            ]
+            """
+        log = """
+              22:00:00 kernel: nfs: server box1 not responding
+              22:50:00 kernel: nfs: server box1 not responding
+            ! 23:10:00 kernel: nfs: server box1 OK
+            """
+
+        assert log == answered(rules, log, format_="plain")
+
     def test_each_change_between_the_two_is_a_question_of_its_own(self) -> None:
         """
         Down, up, down again: with SEC's window of an hour the second outage is said at once, too.
@@ -118,6 +202,90 @@ class TestPair:
             ! 22:42:27 kernel: nfs: server box1 OK
               22:43:00 kernel: nfs: server box2 not responding
             ! 22:50:00 kernel: nfs: server box1 not responding
+            """
+
+        assert log == answered(rules, log, format_="plain")
+
+
+class TestPairWithWindow:
+    """PairWithWindow: A, and no B within a time; or A, and then B."""
+
+    FAILURE_ALONE = f"""
+        [rule.could-not-log-in]
+        kind = "sequence"
+        group_by = ["user", "ip"]
+        within = "1m"
+        cooldown = "0s"
+        step = [
+            {{ match = {FAILED} }},
+            {{ match = {ACCEPTED}, absent = true }},
+        ]
+        """
+    LOG = """
+          13:02:01 sshd: Failed password for ana from 203.0.113.7 port 42172
+          13:02:30 sshd: Failed password for root from 192.0.2.104 port 46125
+          13:02:37 sshd: Failed password for ana from 203.0.113.7 port 42172
+          13:02:59 sshd: Failed password for root from 192.0.2.104 port 46125
+        ! 13:03:01 * user=ana ip=203.0.113.7
+          13:03:04 sshd: Accepted password for root from 192.0.2.104 port 46125
+          13:10:00 cron: nothing
+        """
+
+    def test_who_fails_and_does_not_get_in_within_a_minute(self) -> None:
+        """
+        The manual's timeline: ana does not, root does.
+
+        The minute begins with the first failure, and later ones in it are part of the same trouble.
+        """
+        assert self.LOG == answered(self.FAILURE_ALONE, self.LOG, format_="plain")
+
+    def test_what_comes_at_the_very_end_of_the_minute_is_in_time(self) -> None:
+        """In SEC as well; but there a second is as short as a time can be."""
+        log = """
+              12:00:00 sshd: Failed password for ana from 203.0.113.7 port 42172
+              12:01:00 sshd: Accepted password for ana from 203.0.113.7 port 42172
+              13:00:00 sshd: Failed password for ana from 203.0.113.7 port 42172
+            ! 13:01:00 * user=ana ip=203.0.113.7
+              13:01:00.001 sshd: Accepted password for ana from 203.0.113.7 port 42172
+            """
+
+        assert log == answered(self.FAILURE_ALONE, log, format_="plain")
+
+    def test_who_gets_in_after_a_failure(self) -> None:
+        """The other action is another rule: the same steps, and none of them absent."""
+        rules = self.FAILURE_ALONE.replace(", absent = true", "")
+        log = self.LOG.replace("        ! 13:03:01 * user=ana ip=203.0.113.7\n", "")
+        log = log.replace("  13:03:04", "! 13:03:04")
+
+        assert log == answered(rules, log, format_="plain")
+
+    def test_a_success_in_between_is_what_a_failed_count_begins_anew_after(self) -> None:
+        """
+        SEC's ``reset`` action: two failures, a success, and one failure more are not three.
+
+        alertd's way to say "three failures and no success" is a sequence; three of a threshold are
+        three whatever else happens.
+        """
+        rules = f"""
+            [rule.three-and-never-in]
+            kind = "sequence"
+            group_by = "user"
+            within = "1m"
+            step = [
+                {{ match = {FAILED}, count = 3 }},
+                {{ match = {ACCEPTED}, absent = true }},
+            ]
+            """
+        log = """
+              15:00:03 sshd: Failed password for ana from 203.0.113.7 port 31312
+              15:00:08 sshd: Failed password for ana from 203.0.113.7 port 31312
+              15:00:17 sshd: Accepted password for ana from 203.0.113.7 port 31312
+              15:00:52 sshd: Failed password for ana from 203.0.113.2 port 17721
+              16:00:03 sshd: Failed password for ana from 203.0.113.7 port 31312
+              16:00:08 sshd: Failed password for ana from 203.0.113.7 port 31312
+              16:00:52 sshd: Failed password for ana from 203.0.113.2 port 17721
+            ! 16:01:52 * user=ana
+              16:02:00 cron: nothing
             """
 
         assert log == answered(rules, log, format_="plain")
@@ -239,6 +407,52 @@ class TestEventGroup:
               23:04:03 sshd: Failed password for ana from 203.0.113.9 port 42176
               23:04:04 sshd: Failed password for ana from 203.0.113.7 port 34191
             ! 23:04:07 sshd: Failed password for ana from 203.0.113.2 port 18999
+            """
+
+        assert log == answered(rules, log, format_="plain")
+
+    def test_two_and_two_in_an_order(self) -> None:
+        """The manual's pattern over the order of events: B, B, A, A are not yet what A, A, B is."""
+        rules = """
+            [rule.a-then-b]
+            kind = "sequence"
+            within = "1m"
+            step = [{ match = 'EVENT_A', count = 2 }, { match = 'EVENT_B' }]
+            """
+        log = """
+              12:05:31 EVENT_B
+              12:05:32 EVENT_B
+              12:05:38 EVENT_A
+              12:05:39 EVENT_A
+            ! 12:05:42 EVENT_B
+            """
+
+        assert log == answered(rules, log, format_="plain")
+
+    def test_a_firewall_event_a_failure_and_a_success(self) -> None:
+        """
+        The manual's third example: in that order, which is the one that tells.
+
+        SEC wants each of the three within two minutes, and of success and failure that they are of
+        the same user, by contexts; in alertd all steps of a sequence have the same key, here the
+        address.
+        """
+        rules = f"""
+            [rule.intruder]
+            kind = "sequence"
+            group_by = "ip"
+            within = "2m"
+            step = [
+                {{ match = 'iptables: .*SRC=(?P<ip>\\S+)' }},
+                {{ match = {FAILED} }},
+                {{ match = {ACCEPTED} }},
+            ]
+            """
+        log = """
+              19:00:06 kernel: iptables: IN=eth0 SRC=203.0.113.7 DPT=23 SYN
+              19:00:14 sshd: Accepted password for root from 203.0.113.7 port 52609
+              19:00:24 sshd: Failed password for ana from 203.0.113.7 port 52622
+            ! 19:00:27 sshd: Accepted password for ana from 203.0.113.7 port 52622
             """
 
         assert log == answered(rules, log, format_="plain")
@@ -416,3 +630,55 @@ class TestFirewallRuleset:
         log = burst("12:00:00", 12, line, every=6, rings=[10])
 
         assert log == answered(rules, log, format_="plain")
+
+
+class TestRouterRuleset:
+    """The manual's first example: what routers write."""
+
+    def test_a_router_that_does_not_come_up(self) -> None:
+        """A reload, and within five minutes no restart."""
+        rules = r"""
+            [rule.reboot-failure]
+            kind = "sequence"
+            group_by = "router"
+            within = "5m"
+            step = [
+                { match = ' (?P<router>\S+): %SYS-5-RELOAD' },
+                { match = ' (?P<router>\S+): %SYS-5-RESTART', absent = true },
+            ]
+            """
+        log = """
+              12:00:00 gw1.example.com gw1: %SYS-5-RELOAD: requested
+              12:01:00 gw2.example.com gw2: %SYS-5-RELOAD: requested
+              12:04:59 gw2.example.com gw2: %SYS-5-RESTART: restarted
+            ! 12:05:00 * router=gw1
+              12:30:00 gw1.example.com gw1: %SYS-5-RESTART: restarted
+            """
+
+        assert log == answered(rules, log, format_="plain")
+
+    LINK = r"%LINK-3-UPDOWN: Interface (?P<interface>\S+), changed state to"
+
+    def test_an_interface_that_stays_down(self) -> None:
+        """More than a quarter of a minute; one that is up before is a short outage."""
+        down, up = (rf"' (?P<router>\S+): {self.LINK} {state}$'" for state in ("down", "up"))
+        rules = f"""
+            [rule.interface-down]
+            kind = "sequence"
+            group_by = ["router", "interface"]
+            within = "15s"
+            step = [{{ match = {down} }}, {{ match = {up}, absent = true }}]
+            """
+        short = rules.replace(", absent = true", "")
+        log = """
+              12:00:00 box gw1: %LINK-3-UPDOWN: Interface eth0, changed state to down
+              12:00:03 box gw1: %LINK-3-UPDOWN: Interface eth1, changed state to down
+            {short} 12:00:14 box gw1: %LINK-3-UPDOWN: Interface eth0, changed state to up
+            {long}
+              12:01:00 box gw1: %LINK-3-UPDOWN: Interface eth1, changed state to up
+            """
+
+        long_log = log.format(short=" ", long="! 12:00:18 * router=gw1 interface=eth1")
+        assert long_log == answered(rules, long_log, format_="plain")
+        short_log = log.format(short="!", long="")
+        assert short_log == answered(short, short_log, format_="plain")
