@@ -302,7 +302,7 @@ class Tailer:
 
     async def _read(self, file: FollowedFile, most: int) -> Batch | None:
         content = await self._descriptors.open(file)
-        if content is None or file.is_unplaced or self._roster.is_waiting(file):
+        if content is None:
             return None
         want = max(most, file.max_line + 1)
         if file.is_archive and file.offset >= self._most_unpacked.get(file.source, file.offset + 1):
@@ -312,8 +312,13 @@ class Tailer:
         while skipped < _SKIPPED_AT_ONCE:
             offset, epoch = file.offset, file.epoch
             piece = await read_piece(content, want, offset, len(file.tail))
-            if file.epoch != epoch or file.is_unplaced or file.content is not content:
-                return None  # a scan found out something while we were reading
+            if (
+                file.epoch != epoch
+                or file.is_unplaced
+                or file.content is not content
+                or self._roster.is_waiting(file)
+            ):
+                return None  # a look found out something while we were reading, or just before
             if piece.before != file.tail or not file.has_head(piece.head):
                 self._doubt(file)
                 return None
@@ -341,7 +346,7 @@ class Tailer:
             file.size = max(end, status.st_size)
             file.growth.see(status.st_size, status.st_mtime_ns)
         file.growth.peak = max(file.growth.peak, file.size)
-        if file.is_skipping:
+        if file.is_skipping and chunk:
             newline = chunk.find(b"\n")
             file.advance(chunk[: newline + 1] if newline >= 0 else chunk)
             file.is_skipping = newline < 0
@@ -557,7 +562,6 @@ class Tailer:
         for file in self.files():
             if (
                 not file.is_rotated
-                or file.is_behind
                 or file.is_closed
                 or file.copy_of is not None
                 or file.problem is not None

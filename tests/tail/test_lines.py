@@ -49,11 +49,11 @@ def test_l1_unfinished_line_waits(log: Path) -> None:
         append(log, b" line\n")
         await reading.settle()
         offsets.append(file.offset)
-        return reading.lines, offsets
+        return [batch.data for batch in reading.batches], offsets
 
-    lines, offsets = asyncio.run(scenario())
+    batches, offsets = asyncio.run(scenario())
 
-    assert [b"whole", b"half line"] == lines
+    assert [b"whole\n", b"half line\n"] == batches
     assert [6, 6, 16] == offsets
 
 
@@ -131,6 +131,31 @@ def test_l12_endless_line(log: Path, size: int, *, crashes: bool) -> None:
         return reading.lines
 
     assert [b"before", b"x" * 1000, b"after"] == asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("record", [b"", b'1,"half of a record'], ids=["", "open record"])
+@pytest.mark.parametrize("is_read", [False, True], ids=["unread", "read"])
+def test_l12_endless_line_that_a_rotated_file_ends_with(
+    log: Path, record: bytes, *, is_read: bool
+) -> None:
+    """L12, L3: the file is left all the same, lest those after it wait for ever."""
+
+    async def scenario() -> tuple[list[bytes], list[str]]:
+        append(log, b"before\n" + b"x" * 3 * MEBIBYTE)
+        reading = Reading(source(log, max_line=1000))
+        await reading.tailer.scan()
+        reading.tailer.files()[0].framing.open_record = record
+        if is_read:
+            await reading.read_all()
+        log.rename(log.with_name("a.log.1"))
+        append(log, b"after\n")
+        await reading.idle()
+        await reading.idle()
+        append(log, b"more\n")
+        await reading.settle()
+        return [line for line in reading.lines if line], [f.path for f in reading.tailer.files()]
+
+    assert ([b"before", b"x" * 1000, b"after", b"more"], [str(log)]) == asyncio.run(scenario())
 
 
 def test_line_beyond_max_line_within_a_chunk_is_left_to_the_matcher(log: Path) -> None:

@@ -14,12 +14,12 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from tail.racing import before_first
 from tail.reading import Reading, append, expected, numbered, source
 
 from alertd.tail import away, copies, siblings, tailer, truncation, unseen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
     from typing import Any
 
@@ -37,23 +37,6 @@ def rotate(log: Path) -> None:
         if old.exists():
             old.rename(log.with_name(f"a.log.{number + 1}"))
     log.rename(log.with_name("a.log.1"))
-
-
-def before_first(
-    monkeypatch: pytest.MonkeyPatch, module: object, name: str, happens: Callable[[], None]
-) -> list[str]:
-    """Let something happen just before a function is called for the first time."""
-    called: list[str] = []
-    function = getattr(module, name)
-
-    def first(*args: Any, **more: Any) -> Any:
-        if not called:
-            called.append(name)
-            happens()
-        return function(*args, **more)
-
-    monkeypatch.setattr(module, name, first)
-    return called
 
 
 def read_on(reading: Reading) -> None:
@@ -220,6 +203,41 @@ def test_r9_nothing_is_read_while_the_copy_is_looked_for(
     assert expected(1, 600) == lines
 
 
+def test_r9_nothing_is_read_while_a_copy_of_what_was_unread_is_looked_for(
+    monkeypatch: pytest.MonkeyPatch, log: Path
+) -> None:
+    """R9: nothing that was read tells the two apart, and the copy's lines come first."""
+    is_looking, may_go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        is_looking.set()
+        assert may_go_on.wait(10)
+
+    async def scenario() -> tuple[list[bytes], bool]:
+        append(log, b"")
+        reading = Reading(source(log))
+        await reading.settle()
+        append(log, numbered(1, 20))
+        read_on(reading)
+        (file,) = reading.tailer.readable()
+        shutil.copyfile(log, log.with_name("a.log.1"))
+        os.truncate(log, 0)
+        append(log, numbered(21, 30))
+        before_first(monkeypatch, unseen, "open_all", wait)
+        look = asyncio.create_task(reading.tailer.scan())
+        await asyncio.to_thread(is_looking.wait, 10)
+        is_read = await reading.read(file)
+        may_go_on.set()
+        await look
+        await reading.settle()
+        return reading.lines, is_read
+
+    lines, is_read = asyncio.run(scenario())
+
+    assert not is_read
+    assert expected(1, 30) == lines
+
+
 @pytest.mark.parametrize("read", [0, 100])
 def test_r9_what_was_read_before_the_file_was_emptied_is_not_handed_out_after(
     monkeypatch: pytest.MonkeyPatch, log: Path, read: int
@@ -327,6 +345,29 @@ def test_a_file_that_grows_while_it_is_compared_has_not_been_cut(
         return reading.lines, [problem.kind for problem in reading.tailer.take_problems()]
 
     assert (expected(1, 20), []) == asyncio.run(scenario())
+
+
+def test_r1_what_was_ready_waits_for_what_is_written_to_an_older_file(log: Path) -> None:
+    """R1: whoever found out earlier what can be read now finds that it cannot be read yet."""
+
+    async def scenario() -> tuple[list[bytes], bool]:
+        append(log, numbered(1, 10))
+        reading = Reading(source(log))
+        await reading.settle()
+        rotate(log)
+        append(log, numbered(21, 30))
+        await reading.tailer.scan()
+        (new,) = reading.tailer.readable()
+        append(log.with_name("a.log.1"), numbered(11, 20))
+        read_on(reading)
+        is_read = await reading.read(new)
+        await reading.settle()
+        return reading.lines, is_read
+
+    lines, is_read = asyncio.run(scenario())
+
+    assert not is_read
+    assert expected(1, 30) == lines
 
 
 @pytest.mark.parametrize("glob", ["a.log", "*.log*"])

@@ -129,12 +129,13 @@ def rotate(log: Path, generations: int = 5) -> None:
     log.rename(log.with_name(f"{log.name}.1"))
 
 
-def compress(path: Path) -> None:
+def compress(path: Path, *, keeps_time: bool = True) -> None:
     """Replace a file by ``.gz``, with its time of modification, as gzip does."""
     status = path.stat()
     packed = path.with_name(path.name + ".gz")
     packed.write_bytes(gzip.compress(path.read_bytes(), 1))
-    os.utime(packed, ns=(status.st_atime_ns, status.st_mtime_ns))
+    if keeps_time:
+        os.utime(packed, ns=(status.st_atime_ns, status.st_mtime_ns))
     path.unlink()
 
 
@@ -321,7 +322,10 @@ def test_r6_gone_while_down_is_said(log: Path) -> None:
 
 
 @pytest.mark.parametrize("glob", ["a.log", "*.log*"])
-def test_r7_compressed_with_a_backlog(tmp_path: Path, log: Path, glob: str) -> None:
+@pytest.mark.parametrize("keeps_time", [False, True], ids=["", "with its time"])
+def test_r7_compressed_with_a_backlog(
+    tmp_path: Path, log: Path, glob: str, *, keeps_time: bool
+) -> None:
     """R7: what is unread when the file is compressed comes from the open file, not from ``.gz``."""
 
     async def scenario() -> list[bytes]:
@@ -331,12 +335,41 @@ def test_r7_compressed_with_a_backlog(tmp_path: Path, log: Path, glob: str) -> N
         append(log, numbered(11, 200))
         rotate(log)
         append(log, numbered(201, 300))
-        compress(log.with_name("a.log.1"))
+        compress(log.with_name("a.log.1"), keeps_time=keeps_time)
         await reading.settle()
         await reading.idle()
         return reading.lines
 
     assert expected(1, 300) == asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("glob", ["a.log", "*.log*"])
+@pytest.mark.parametrize("keeps_time", [False, True], ids=["", "with its time"])
+@pytest.mark.parametrize("is_down", [False, True])
+def test_r7_compressed_after_it_was_left(
+    tmp_path: Path, log: Path, glob: str, *, keeps_time: bool, is_down: bool
+) -> None:
+    """R7: nothing of a file that was read and closed is read again in its archive."""
+
+    async def scenario() -> list[bytes]:
+        append(log, numbered(1, 100))
+        reading = Reading(source(tmp_path / glob))
+        await reading.settle()
+        rotate(log)
+        append(log, numbered(101, 200))
+        await reading.settle()
+        await reading.idle()
+        if is_down:
+            await reading.tailer.close()
+        compress(log.with_name("a.log.1"), keeps_time=keeps_time)
+        append(log, numbered(201, 210))
+        if is_down:
+            reading = reading.restart()
+        await reading.settle()
+        await reading.idle()
+        return reading.lines
+
+    assert expected(1, 210) == asyncio.run(scenario())
 
 
 def copytruncate(log: Path, name: str = "a.log.1") -> None:
