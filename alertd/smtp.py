@@ -194,7 +194,7 @@ class SmtpNotifier:
             hostname=self._host,
             port=self._port,
             local_hostname=_local_name(),
-            timeout=self._timeout,
+            timeout=None,  # the deadlines here are for several steps together
             use_tls=self._security == "tls",
             start_tls=False,  # see _greet: the library's own error for its absence is no type
         )

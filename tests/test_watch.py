@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from alertd.core.matching import Matcher
@@ -15,7 +16,7 @@ from alertd.core.pipeline import Pipeline
 from alertd.core.rules import Pattern, Rule, Source
 from alertd.core.timestamps.reader import TimestampReader
 from alertd.state import State
-from alertd.tail import Tailer
+from alertd.tail import StoredFile, Tailer
 from alertd.watch import MUCH_BYTES, Watch
 
 if TYPE_CHECKING:
@@ -232,3 +233,37 @@ def test_only_an_alert_about_what_just_happened_is_committed_at_once(
 ) -> None:
     """One that comes late anyway waits for the next commit, a quarter of a second later."""
     assert committed == alert_about(age, tmp_path)
+
+
+def test_what_was_read_is_committed_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P1, P2: whoever stops does not wait for the next commit, and nothing is read twice."""
+    monkeypatch.setattr("alertd.watch.COMMIT_SECONDS", 3600.0)
+    log = tmp_path / "a.log"
+    log.write_text("2026-03-14T12:00:00Z ERROR\n" * 3)
+    source = Source("app", (str(log),), UTC, start_at="beginning")
+
+    async def scenario() -> list[int]:
+        state = await State.open(tmp_path / "state")
+        await state.load()
+        tailer = Tailer([source], [])
+        watch = watch_over(tailer, source, error_rule(), state)
+        await tailer.open()
+        running = asyncio.create_task(watch.run())
+        async with asyncio.timeout(10):
+            while not watch.is_caught_up:  # noqa: ASYNC110 - it is not told when it is so
+                await asyncio.sleep(0.005)
+        (file,) = tailer.files()
+        assert log.stat().st_size == file.offset
+        assert not (await state.load()).journal
+        watch.stop()
+        await running
+        await tailer.close()
+        loaded = await state.load()
+        await state.close()
+        return [len(loaded.journal)] + [
+            msgspec.msgpack.decode(stored.blob, type=StoredFile).offset for stored in loaded.files
+        ]
+
+    assert [1, log.stat().st_size] == [n for n in asyncio.run(scenario()) if n]

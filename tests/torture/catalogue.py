@@ -763,7 +763,11 @@ CASES: Final = (
     Case(
         "M22",
         "same address in two lists of one alert",
-        ("tests/test_delivery.py::test_m22_an_address_that_is_named_twice_gets_one_copy",),
+        (
+            "tests/test_delivery.py::test_m22_an_address_that_is_named_twice_gets_one_copy",
+            "tests/test_state.py::test_an_alert_is_queued_once_however_often_it_is_committed",
+            "tests/test_smtp.py::test_an_address_that_occurs_twice_gets_one_copy",
+        ),
     ),
     Case(
         "S1",
@@ -895,12 +899,20 @@ CASES: Final = (
         "SMTP error text with ESC, 10 MB",
         ("tests/test_smtp.py::test_what_a_server_says_is_shown_escaped_and_short",),
     ),
-    Case("P1", "SIGTERM idle / SIGINT", ("tests/test_live.py::test_sigterm_ends_it_well",)),
+    Case(
+        "P1",
+        "SIGTERM idle / SIGINT",
+        (
+            "tests/test_live.py::test_sigterm_ends_it_well",
+            "tests/test_watch.py::test_what_was_read_is_committed_at_the_end",
+        ),
+    ),
     Case(
         "P2",
         "SIGTERM under load",
         (
             "tests/torture/test_lifecycle.py::test_p2_sigterm_under_load_stops_in_time_and_loses_nothing",
+            "tests/test_watch.py::test_what_was_read_is_committed_at_the_end",
         ),
     ),
     Case(
