@@ -326,7 +326,7 @@ WRONG = [
         RULE,
         'kind = "rate"',
         'kind: "rate" is none of "threshold", "match", "distinct", "new_value", "change", "ratio", '
-        '"metric", "sequence"',
+        '"metric", "sequence", "absence"',
         'did you mean "ratio"?',
     ),
     (RULE, 'kind = "distinct"', "distinct: is missing", 'write distinct = "user"'),
@@ -687,7 +687,7 @@ WRONG = [
 def test_what_means_nothing_for_a_kind_is_refused_key_by_key() -> None:
     """With the kinds for which it does."""
     remedy = 'remove it, or write kind = "threshold" or "distinct" or "ratio" or "metric"'
-    others = {"more_than": "", "within": ' or "sequence"'}
+    others = {"more_than": "", "within": ' or "sequence" or "absence"'}
 
     assert [
         f'alertd.toml: rule "ssh": {key}: means nothing for kind = "match"; {remedy}{other}'
@@ -1901,6 +1901,8 @@ def test_the_example_is_valid_as_it_is() -> None:
         "few-frames",
         "break-in",
         "forgotten-session",
+        "backup-missing",
+        "report-missing",
     ) == tuple(rule.name for rule in config.rules)
     assert () == config.warnings
 

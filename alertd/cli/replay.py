@@ -133,12 +133,16 @@ def _told(alert: Alert) -> str:
 
     when = datetime.fromtimestamp(alert.time).astimezone().isoformat(sep=" ")
     key = "".join(f"  {name}={visible(value)}" for name, value in alert.key)
-    return (
+    told = (
         f"{when}  {alert.rule}{key}\n"
-        f"    {DETECTORS[alert.kind].measure(alert)} "
-        f"{alert.since_last:,} since the alert before; at {visible(alert.path)}:{alert.offset}\n"
-        f"    {visible(alert.line)}"
+        f"    {DETECTORS[alert.kind].measure(alert)} {alert.since_last:,} since the alert before"
     )
+    if alert.silence is None:
+        return f"{told}; at {visible(alert.path)}:{alert.offset}\n    {visible(alert.line)}"
+    last = alert.last[-1]
+    if not last.path:
+        return f"{told}; none is known"
+    return f"{told}; the last one at {visible(last.path)}:{last.offset}\n    {visible(last.line)}"
 
 
 def _drawn(timeline: Timeline, replay: Replay) -> Iterator[str]:

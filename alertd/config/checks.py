@@ -174,11 +174,14 @@ def fitted(rules: Sequence[Rule], left_out: Container[str], memory_max: int) -> 
         The rules, with at least 1,000 keys each, whether or not that is few enough.
     """
     fitting = list(rules)
-    keys = max((rule.max_keys for rule in rules if rule.name in left_out), default=0)
+    keys = max(
+        (rule.max_keys for rule in rules if rule.name in left_out and not rule.expect), default=0
+    )
     while keys > FEWEST_KEYS and _all_bytes(fitting) > memory_max:
         keys = max(FEWEST_KEYS, keys * 19 // 20)
         fitting = [
-            replace(rule, max_keys=keys) if rule.name in left_out else rule for rule in rules
+            replace(rule, max_keys=keys) if rule.name in left_out and not rule.expect else rule
+            for rule in rules
         ]
     return fitting
 

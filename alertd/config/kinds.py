@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 from alertd.config import values
 from alertd.config.errors import Finding, show
 from alertd.config.tables import missing
-from alertd.core.rules import STEPS, Metric, Rule, Step
+from alertd.core.daily import Daily
+from alertd.core.rules import STEPS, Metric, Rule, Step, key_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from datetime import tzinfo
 
     from alertd.config.schema import RuleTable, StepTable
     from alertd.core.rules import Kind
@@ -67,6 +69,7 @@ KEYS_OF: dict[Kind, Keys] = {
         values.number,
     ),
     "sequence": Keys({"step": [], "within": "10m"}),
+    "absence": Keys(_MATCH, frozenset({"fewer_than", "within", "by", "timezone", "expect"})),
 }
 
 _STEP = "{ match = 'ERROR' }"
@@ -116,6 +119,8 @@ def check_kind(name: str, table: RuleTable) -> Iterator[Finding]:
         )
     if table.kind == "sequence":
         yield from _check_steps((*place, "step"), table.step)
+    if table.kind == "absence":
+        yield from _check_absence(place, table)
     for key in sorted(table.given - keys.needs.keys() - keys.may):
         if text := _meaningless(table.kind, key):
             yield Finding((*place, key), text)
@@ -170,6 +175,38 @@ def _check_steps(place: tuple[str, ...], steps: Sequence[StepTable]) -> Iterator
             )
 
 
+def _check_absence(place: tuple[str, ...], table: RuleTable) -> Iterator[Finding]:
+    """Insist on a time that can be over, and on keys that there can be."""
+    if not (table.given | table.misspelt) & {"within", "by"}:
+        yield Finding(
+            (*place, "within"),
+            'is missing; write within = "25h", or by = "02:30" for a time of day',
+        )
+    if "timezone" in table.given and "by" not in table.given | table.misspelt:
+        yield Finding((*place, "timezone"), "means nothing without by; remove it")
+    if table.expect is None:
+        return
+    if not table.group_by:
+        yield Finding(
+            (*place, "expect"),
+            f"means nothing without group_by; name the field in which {table.expect[0][0]} stands",
+        )
+    for key in table.expect:
+        if table.group_by and len(key) != len(table.group_by):
+            fields = ", ".join(table.group_by)
+            yield Finding(
+                (*place, "expect"),
+                f"{show(list(key) if len(key) > 1 else key[0])} is no value of each field of "
+                f"group_by; write a list of lists, each with {fields}",
+            )
+            break
+    if "max_keys" in table.given and len(table.expect) > table.max_keys:
+        yield Finding(
+            (*place, "max_keys"),
+            f"is {table.max_keys:,}, but {len(table.expect):,} keys are expected; remove it",
+        )
+
+
 def _limits(table: RuleTable) -> dict[str, Any]:
     """Give what a rule of this kind makes of ``more_than`` and ``less_than``."""
     is_below = table.kind == "metric" and table.more_than is None
@@ -182,13 +219,19 @@ def _limits(table: RuleTable) -> dict[str, Any]:
         limit = None
     if table.kind == "metric":
         return {"more_than": 0, "bound": limit or 0.0, "is_below": is_below}
+    if table.kind == "absence":
+        return {"more_than": (table.fewer_than or 1) - 1}
     if table.kind == "ratio":
         return {"more_than": 0, "share": limit or (0, 100)}
     return {"more_than": limit or 0}
 
 
 def rule_of(
-    name: str, table: RuleTable, sources: tuple[str, ...], recipients: tuple[str, ...]
+    name: str,
+    table: RuleTable,
+    sources: tuple[str, ...],
+    recipients: tuple[str, ...],
+    zone: tzinfo,
 ) -> Rule:
     """
     Make a rule, with what stands for the keys that were left out.
@@ -198,6 +241,7 @@ def rule_of(
         table: What stands there.
         sources: Whose lines it sees.
         recipients: Who is told.
+        zone: Where its times of day are meant.
     """
     steps = tuple(
         Step(step.match, step.unless, step.count or 1, step.absent)
@@ -207,7 +251,10 @@ def rule_of(
     cooldown = table.cooldown
     if cooldown is None:
         within = table.within or 0.0
-        cooldown = 0.0 if table.kind in _SAID_ONCE else max(_DEFAULT_COOLDOWN, within)
+        # By a time of day each day is told, and none must be taken for a repeat.
+        is_said_once = table.kind in _SAID_ONCE or table.by is not None
+        cooldown = 0.0 if is_said_once else max(_DEFAULT_COOLDOWN, within)
+    expect = tuple(tuple(map(key_value, key)) for key in table.expect or ())
     return Rule(
         name=name,
         sources=sources,
@@ -223,9 +270,12 @@ def rule_of(
         steps=steps,
         metric=table.metric or "",
         min_total=table.min_total or 1,
+        by=None if table.by is None else Daily(table.by, zone),
+        expect=expect,
         learn=table.learn or 0.0,
         max_values=table.max_values or _DEFAULT_MAX_VALUES,
-        max_keys=table.max_keys,
+        # Others than the expected are not even remembered.
+        max_keys=len(expect) or table.max_keys,
         recipients=recipients,
         severity=table.severity,
         description=table.description,

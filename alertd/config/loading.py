@@ -23,6 +23,7 @@ from alertd.config.schema import Document, EmailTable
 from alertd.config.settings import Config, Email, Log, State
 from alertd.config.tables import Reading
 from alertd.config.units import spell_size
+from alertd.core.phrases import listed
 from alertd.core.rules import Source
 
 if TYPE_CHECKING:
@@ -195,7 +196,13 @@ class _Loading:
             found = [one for one in check_kind(name, table) if not self._is_refused(*one.place)]
             self._report.errors += found
             self._refused.update(one.place for one in found if one.place[2] in {"match", "step"})
-        rule = rule_of(name, table, table.source or tuple(sources), table.recipients or recipients)
+        rule = rule_of(
+            name,
+            table,
+            table.source or tuple(sources),
+            table.recipients or recipients,
+            self._zone(name, table, sources),
+        )
         if not (
             rule.recipients
             or self._is_refused("rule", name, "recipients")
@@ -220,6 +227,24 @@ class _Loading:
             self._read_tests(rule, table, its_sources)
         self._report.warnings += checks.lint_rule(rule)
         return rule
+
+    def _zone(self, name: str, table: RuleTable, sources: Mapping[str, Source]) -> tzinfo:
+        """Find out in which time zone a rule means times of day: in that of its sources."""
+        if table.timezone is not None:
+            return table.timezone
+        zones = {
+            str(sources[each].timezone): sources[each].timezone
+            for each in table.source or sources
+            if each in sources
+        }
+        is_doubtful = any(self._is_refused("source", each, "timezone") for each in sources)
+        if table.by is not None and len(zones) > 1 and not is_doubtful:
+            self._report.refuse(
+                ("rule", name, "timezone"),
+                f"is missing, and its sources' lines are of {listed(sorted(zones), 'and')}; "
+                f"write timezone = {show(min(zones))} or another one",
+            )
+        return next(iter(zones.values()), UTC)
 
     def _read_tests(self, rule: Rule, table: RuleTable, sources: list[Source]) -> None:
         """Make the tests of a rule, but for those that were refused."""

@@ -10,7 +10,7 @@ from alertd.config.kinds import KEYS_OF, METRICS, MOST_EVENTS
 from alertd.config.tables import Table, listed, named, optional, required, section
 
 if TYPE_CHECKING:
-    from datetime import tzinfo
+    from datetime import time, tzinfo
     from typing import Literal
 
     from alertd.config.settings import Level, LogFormat, Security
@@ -110,6 +110,12 @@ class RuleTable(Table):
     metric: Metric | None = optional(values.choice(*METRICS), None)
     min_total: int | None = optional(values.whole(1, 1_000_000_000, example=20), None)
     step: tuple[StepTable, ...] = listed(StepTable)
+    fewer_than: int | None = optional(
+        values.whole(1, MOST_EVENTS, example=1, remedy="write a smaller number"), None
+    )
+    by: time | None = optional(values.time_of_day, None)
+    timezone: tzinfo | None = optional(values.timezone, None)
+    expect: tuple[tuple[str, ...], ...] | None = optional(values.keys, None)
     learn: float | None = optional(units.duration, None)
     max_values: int | None = optional(values.whole(1, 10_000_000, example=1_000), None)
     cooldown: float | None = optional(units.duration, None)

@@ -25,7 +25,7 @@ from alertd.core.patterns import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from datetime import tzinfo
+    from datetime import time, tzinfo
 
 Word = TypeVar("Word", bound=str)
 
@@ -400,6 +400,32 @@ def timezone(value: object) -> tzinfo:
         raise ValueError(f"{show(what)}: there are no time zones; install the package tzdata")
     close = suggestion(what, known) or '; write it like "Europe/Berlin" or "UTC"'
     raise ValueError(f"{show(what)} is not a time zone{close}")
+
+
+def time_of_day(value: object) -> time:
+    """Read a time of day, as text or as TOML has it: ``"02:30"``, ``02:30:00``."""
+    from datetime import time  # noqa: PLC0415 - only where there is one
+
+    shown = value.isoformat() if isinstance(value, time) else text(value)
+    parts = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?", shown, re.ASCII)
+    if parts is None:
+        raise ValueError(f'{show(value)} is not a time of day; write it like "02:30"')
+    hour, minute, second = (int(part or 0) for part in parts.groups())
+    return time(hour, minute, second)
+
+
+def keys(value: object) -> tuple[tuple[str, ...], ...]:
+    """Read the values of the fields of groups: a text for each, or a list for several fields."""
+    example = '["db1", "db2"], or [["db1", "backup"], ["db2", "backup"]] for two fields'
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"expected a list of texts, got {show(value)}; write it like {example}")
+    read = []
+    for item in value:
+        key = item if isinstance(item, list) else [item]
+        if not key or not all(isinstance(each, str) for each in key):
+            raise ValueError(f"expected text, got {show(item)}; write it like {example}")
+        read.append(tuple(key))
+    return tuple(dict.fromkeys(read))
 
 
 def timestamp_format(value: object) -> str:

@@ -96,6 +96,25 @@ class Sample(msgspec.Struct, frozen=True, array_like=True, gc=False):
     span: tuple[int, int] = (0, 0)
 
 
+class Silence(msgspec.Struct, frozen=True, array_like=True):
+    """
+    What did not come.
+
+    Attributes:
+        sought: Which lines should have: ``matching 'x'``.
+        fewer_than: The number of which fewer are too few.
+        by: The time of day by which they should have; empty if there is none.
+        watched: Unix seconds from which on they would have been seen.
+        last_seen: Unix seconds of the last one; ``None`` if none has come.
+    """
+
+    sought: str
+    fewer_than: int
+    by: str
+    watched: float
+    last_seen: float | None
+
+
 class Alert(msgspec.Struct, frozen=True):
     """
     A rule's limit was passed and somebody is to be told.
@@ -128,6 +147,9 @@ class Alert(msgspec.Struct, frozen=True):
         is_below: It fell below ``bound``; else it rose above.
         values: Those that it is about: the different ones, seen last ones last; the new one; or the
             one before and the one that came.
+        silence: What did not come, where that is what it is about: then no line rang, ``time`` is
+            when time was up, ``count`` how many came since ``since``, ``offset`` is less than 0,
+            and ``first`` and ``last`` are the last lines seen, without a path if there are none.
     """
 
     id: str
@@ -155,6 +177,7 @@ class Alert(msgspec.Struct, frozen=True):
     metric: str = ""
     measured: float = 0.0
     is_below: bool = False
+    silence: Silence | None = None
 
 
 class Notice(msgspec.Struct, frozen=True):

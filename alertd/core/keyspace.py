@@ -107,8 +107,9 @@ class Keyspace:
         # itself knows which lines take part.
         self._unshown = {"ratio": MISS, "sequence": ""}.get(rule.kind)
         self._is_in_order = rule.kind == "sequence"
-        # Where there is no window, what is older than the line at hand is no evidence.
-        self._within = rule.within or HALF_TICK
+        # Where there is no window, what is older than the line at hand is no evidence; but where a
+        # line is missing, those before it are.
+        self._within = rule.within or (math.inf if rule.by else HALF_TICK)
         self._cooling: OrderedDict[Key, Frozen] = OrderedDict()
         self.evictions = 0
         self.held = 0

@@ -132,7 +132,7 @@ def run_test(
 def _rang(
     test: RuleTest, rule: Rule, sources: Sequence[Source], matchers: Mapping[str, Matcher]
 ) -> list[tuple[int, Alert]]:
-    """Play the lines; return the alerts, each with the number of its line."""
+    """Play the lines; return the alerts, each with the number of its line (see ``_offset``)."""
     (source,) = (source for source in sources if source.name == test.source)
     raw = [f"{line}\n".encode(source.encoding) for line in test.lines]
     if test.header:
@@ -145,7 +145,12 @@ def _rang(
         pipeline = Pipeline(sources, [rule], matchers, is_journaled=False)
         alerts = _played(pipeline, source, Framing(), raw, test.every)
     begins = [0, *accumulate(map(len, raw))]
-    return [(bisect_right(begins, alert.offset), alert) for alert in alerts]
+    return [(bisect_right(begins, _offset(alert)), alert) for alert in alerts]
+
+
+def _offset(alert: Alert) -> int:
+    """Give the offset of the line that rang; where none did, of the last that counted, or -1."""
+    return alert.offset if alert.silence is None else max(alert.last[-1].offset, -1)
 
 
 def _played(
@@ -200,15 +205,19 @@ def _problem(test: RuleTest, rang: Sequence[tuple[int, Alert]], lines: Sequence[
         if rang:
             named = ", ".join(str(line) for line, _ in rang[:NAMED_LINES])
             more = ", …" if len(rang) > NAMED_LINES else ""
-            return f"{what}: rang at line {named}{more}"
+            return f"{what}: rang {_at(rang[0][1])} line {named}{more}"
         return f"{what}: {_counted(lines)}"
     for number, (line, alert) in enumerate(rang):
-        where = f"alert {number + 1}, at line {line}"
+        where = f"alert {number + 1}, {_at(alert)} line {line}"
         if test.keys and sorted(test.keys[number]) != sorted(alert.key):
             return f"{where}: expected {told(test.keys[number])}, got {told(alert.key)}"
         if test.counts and test.counts[number] != alert.count:
             return f"{where}: expected a count of {test.counts[number]}, got {alert.count}"
     raise AssertionError("nothing is wrong with it")  # pragma: no cover - then nobody asks
+
+
+def _at(alert: Alert) -> str:
+    return "at" if alert.silence is None else "after"
 
 
 def _counted(lines: Sequence[Line]) -> str:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from datetime import tzinfo
 
+    from alertd.core.daily import Daily
+
 Format: TypeAlias = Literal["plain", "csv", "json", "logfmt", "syslog"]
 Severity: TypeAlias = Literal["info", "warning", "critical"]
 Operator: TypeAlias = Literal[
@@ -108,7 +110,15 @@ class Conjunction:
 
 
 Kind: TypeAlias = Literal[
-    "threshold", "match", "distinct", "new_value", "change", "ratio", "metric", "sequence"
+    "threshold",
+    "match",
+    "distinct",
+    "new_value",
+    "change",
+    "ratio",
+    "metric",
+    "sequence",
+    "absence",
 ]
 Metric: TypeAlias = Literal["min", "max", "avg", "sum", "count", "p50", "p90", "p95", "p99"]
 Alternative: TypeAlias = Pattern | Conjunction
@@ -117,6 +127,9 @@ Selector: TypeAlias = tuple[Alternative, ...]
 
 HIT, MISS = "1", "0"
 """What stands behind a ratio's key: whether the line is one of those whose share is asked."""
+
+LONGEST_KEY = 256
+"""Characters of a value in a key."""
 
 STEPS = "123456789"
 """What may stand behind a sequence's key: the numbers of the steps for which the line will do."""
@@ -152,7 +165,8 @@ class Rule:
         unless: What it leaves out all the same.
         group_by: Fields whose values make the key; every key has a window of its own.
         kind: How events are judged; see ``detectors``.
-        more_than: The greatest number of events, or of values, that is not yet too much.
+        more_than: The greatest number of events, or of values, that is not yet too much; for an
+            absence, the greatest that is too few.
         within: The window's length in seconds; 0 for kinds without one.
         value: The field whose values are judged; empty for kinds that judge none.
         of: For a ratio, the lines of which a share is asked; empty for all lines.
@@ -163,6 +177,8 @@ class Rule:
         bound: The number that it must not pass.
         is_below: It must not be less; else it must not be more.
         min_total: Events (of a ratio, those of which a share is asked) below which nothing is said.
+        by: For an absence, the time of day by which lines must have come, if there is one.
+        expect: For an absence, the keys of which lines must come; empty for any that has come.
         learn: Seconds from a key's first event in which what is new is only remembered.
         max_values: Values that a key remembers.
         cooldown: Seconds between two alerts of one key.
@@ -190,6 +206,8 @@ class Rule:
     bound: float = 0.0
     is_below: bool = False
     min_total: int = 1
+    by: Daily | None = None
+    expect: tuple[tuple[str, ...], ...] = ()
     learn: float = 0.0
     max_values: int = 1_000
     max_keys: int = 10_000
@@ -235,6 +253,9 @@ class Rule:
             meaning += (self.of, self.within, self.metric, self.bound, self.is_below)
         if self.steps:
             meaning += (self.steps,)
+        if self.kind == "absence":
+            # Keys that were not expected have not been counted.
+            meaning += (str(self.by), sorted(self.expect))
         return hashlib.blake2b(repr(meaning).encode(), digest_size=16).hexdigest()
 
 
@@ -265,3 +286,11 @@ class RuleTest:
     counts: tuple[int, ...] = ()
     header: str = ""
     every: float = 1.0
+
+
+def key_value(text: str) -> str:
+    """Shorten a key so that it stays itself: the digest keeps apart what begins alike."""
+    if len(text) <= LONGEST_KEY:
+        return text
+    digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    return f"{text[:200]}…{digest}"

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from alertd.core.detectors import DETECTORS
 from alertd.core.escape import visible
 from alertd.core.phrases import lines_of, listed
-from alertd.core.wording import exactly
 
 if TYPE_CHECKING:
     from alertd.core.rules import Rule
@@ -31,12 +30,8 @@ def sentence(rule: Rule) -> str:
         lines += f" (leaving out lines {lines_of(rule.unless)})"
     per = f" per {listed(fields, 'and')}" if fields else ""
     asked = DETECTORS[rule.kind].asked(rule, lines, per)
-    parts = [f"{rule.name}: mails {listed(rule.recipients, 'and')} {asked}"]
-    if rule.cooldown:
-        parts.append(f"; then stays quiet{_about(fields)} for {exactly(rule.cooldown)}")
-    elif rule.more_than or rule.is_on_grid:
-        parts.append("; then again on every further line past that limit")
-    return "".join(parts) + "."
+    afterwards = DETECTORS[rule.kind].afterwards(rule, _about(fields))
+    return f"{rule.name}: mails {listed(rule.recipients, 'and')} {asked}{afterwards}."
 
 
 def _about(fields: tuple[str, ...]) -> str:

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 class TimedKeyspace(Keyspace):
     """Every key of one rule whose detectors have deadlines; see ``Keyspace``."""
 
-    __slots__ = ("_deadlines",)
+    __slots__ = ("_awaited", "_deadlines")
 
     def __init__(self, rule: Rule, snapshot: Snapshot | None = None) -> None:
         super().__init__(rule, snapshot)
+        self._awaited = frozenset(self._kind.awaited(rule))
         self._deadlines = Deadlines(self._deadline_of)
         for key in self._detectors:
             self._deadlines.note(key)
@@ -42,10 +43,13 @@ class TimedKeyspace(Keyspace):
 
     def feed(self, match: Match) -> Alert | None:
         """Hand a match to its key's detector; return the alert that it raises, if any."""
+        key = match.key[:-1] if self._is_value_judged else match.key
+        if self._awaited and key not in self._awaited:
+            return None
         if match.time < self.passed:
             match = retimed(match, self.passed)
         alert = super().feed(match)
-        self._deadlines.note(match.key[:-1] if self._is_value_judged else match.key)
+        self._deadlines.note(key)
         return alert
 
     def passing(self) -> Match:

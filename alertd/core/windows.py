@@ -23,6 +23,11 @@ SHORT = 64
 """Limits below which a window's times are held in a list."""
 
 
+def exact(time: float) -> float:
+    """Round a computed time to the microsecond, so that it equals the same time of an event."""
+    return round(time * 1_000_000) / 1_000_000
+
+
 class Window:
     """
     The last ``limit + 1`` times of one key.

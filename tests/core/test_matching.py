@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from alertd.core.events import Batch
 from alertd.core.framing import Framing
-from alertd.core.matching import MOST_HITS, Counters, Matcher, Verdict, key_value
+from alertd.core.matching import MOST_HITS, Counters, Matcher, Verdict
 from alertd.core.records import learn_header, record
-from alertd.core.rules import Condition, Conjunction, Pattern, Source
+from alertd.core.rules import Condition, Conjunction, Pattern, Source, key_value
 from alertd.deadline import TICKS_OF_A_TURN, Deadline
 
 if TYPE_CHECKING:

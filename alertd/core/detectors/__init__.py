@@ -5,6 +5,7 @@ To add a kind, write its module, enter it here, and give the rule model (``rules
 of the configuration) what it needs to be told.
 """
 
+from alertd.core.detectors.absence import Absence
 from alertd.core.detectors.change import Change
 from alertd.core.detectors.detector import Detector, Frozen
 from alertd.core.detectors.distinct import Distinct
@@ -26,4 +27,5 @@ DETECTORS: dict[str, type[Detector]] = {
     "ratio": Ratio,
     "metric": Metric,
     "sequence": InOrder,
+    "absence": Absence,
 }

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from alertd.core.events import Alert, Match, Sample
+from alertd.core.events import Alert, Match, Sample, Silence
 from alertd.core.evidence import Evidence
 from alertd.core.windows import HALF_TICK
+from alertd.core.wording import exactly
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -119,6 +120,24 @@ class Detector(ABC):
         """
 
     @staticmethod
+    def afterwards(rule: Rule, about: str) -> str:
+        """
+        Say what happens after a mail.
+
+        Args:
+            rule: The rule.
+            about: Behind a word for what concerns one key: `` about that ip``; empty without keys.
+
+        Returns:
+            What follows ``asked``, exactly: ``; then stays quiet for 10 minutes``; may be empty.
+        """
+        if rule.cooldown:
+            return f"; then stays quiet{about} for {exactly(rule.cooldown)}"
+        if rule.more_than or rule.is_on_grid:
+            return "; then again on every further line past that limit"
+        return ""
+
+    @staticmethod
     @abstractmethod
     def excess(alert: Alert) -> str:
         """Say what happened, as a headline has it; the rule's name stands before it."""
@@ -180,6 +199,7 @@ class Detector(ABC):
         total: int = 0,
         bound: float = 0.0,
         measured: float = 0.0,
+        silence: Silence | None = None,
     ) -> Alert:
         """Raise an alert; what was hidden before it is counted anew from here."""
         rule, time = self._rule, match.time
@@ -212,6 +232,7 @@ class Detector(ABC):
             metric=rule.metric,
             measured=measured,
             is_below=rule.is_below,
+            silence=silence,
         )
         self.previous = time
         self.since_last = 0

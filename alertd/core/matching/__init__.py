@@ -15,7 +15,6 @@ tests hold this package against a slow one that tests every rule on every line.
 
 from __future__ import annotations
 
-from alertd.core.matching.confirming import key_value
 from alertd.core.matching.explaining import Explanation, Verdict
 from alertd.core.matching.matcher import Matcher
 from alertd.core.matching.outcome import Counters, Matched
@@ -30,5 +29,4 @@ __all__ = [
     "Matcher",
     "Strategy",
     "Verdict",
-    "key_value",
 ]

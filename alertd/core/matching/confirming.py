@@ -7,13 +7,21 @@ those have a test of their own that makes nothing but the key.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from alertd.core.patterns import compiled
 from alertd.core.records import number
-from alertd.core.rules import HIT, MISS, STEPS, Condition, Conjunction, Pattern
+from alertd.core.rules import (
+    HIT,
+    LONGEST_KEY,
+    MISS,
+    STEPS,
+    Condition,
+    Conjunction,
+    Pattern,
+    key_value,
+)
 from alertd.core.selectors import View, alternative_test
 
 if TYPE_CHECKING:
@@ -26,21 +34,12 @@ if TYPE_CHECKING:
 
     Confirmation: TypeAlias = Callable[[Record], tuple[str, ...] | None]
 
-LONGEST_KEY = 256
 GREATEST = 1e200
 """Sums of as many numbers as there can be lines must be numbers; beyond it, none is one."""
 
 
 class LacksKey(Exception):  # noqa: N818 - an answer, not an error
     """A line matches but lacks a field that the rule is keyed by."""
-
-
-def key_value(text: str) -> str:
-    """Shorten a key so that it stays itself: the digest keeps apart what begins alike."""
-    if len(text) <= LONGEST_KEY:
-        return text
-    digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-    return f"{text[:200]}…{digest}"
 
 
 def fields_asked_for(rules: Iterable[Rule]) -> set[str]:

@@ -241,6 +241,9 @@ def render_fallback(notice: Notice, reason: str, *, host: str, sender: str, sent
 
     alert = notice.alert
     rule = _ascii(alert.rule, 60)
+    limit = f"more than {alert.limit}"
+    if alert.silence is not None:
+        limit = f"fewer than {alert.silence.fewer_than}"
     headers = _headers(
         sender=_ascii(sender, 200),
         recipients=[_ascii(recipient, 200) for recipient in notice.recipients],
@@ -253,7 +256,7 @@ def render_fallback(notice: Notice, reason: str, *, host: str, sender: str, sent
     )
     text = "\n".join(
         [
-            f"{rule}: {alert.count} events, more than {alert.limit} in {duration(alert.within)}",
+            f"{rule}: {alert.count} events, {limit} in {duration(alert.within)}",
             "",
             f"Host: {_ascii(host, 200)}",
             f"Time: {alert.time} (Unix seconds)",

@@ -36,6 +36,9 @@ def alert_as_json(alert: Alert) -> str:
         ``measured`` by which ``metric`` (of a percentile: the per cent of the values beyond the
         bound), and whether being below the bound is too much (``is_below``); of kind sequence, the
         ``steps`` in words.
+        For kind absence, ``time`` is when time was up, and instead of ``path``, ``offset`` and
+        ``line`` there are ``fewer_than``, ``by`` (the time of day, or null), ``watched`` (from when
+        on events would have been seen), and ``last_seen`` (the time of the last one, or null).
         ``event_time`` is there only when the line came too late for its own time to count.
     """
     record: dict[str, object] = {
@@ -50,10 +53,18 @@ def alert_as_json(alert: Alert) -> str:
         "since": _rfc3339(alert.since),
         "since_last": alert.since_last,
         "previous": None if alert.previous is None else _rfc3339(alert.previous),
-        "path": alert.path,
-        "offset": alert.offset,
-        "line": alert.line,
     }
+    silence = alert.silence
+    if silence is None:
+        record |= {"path": alert.path, "offset": alert.offset, "line": alert.line}
+    else:
+        seen = silence.last_seen
+        record |= {
+            "fewer_than": silence.fewer_than,
+            "by": silence.by or None,
+            "watched": _rfc3339(silence.watched),
+            "last_seen": None if seen is None else _rfc3339(seen),
+        }
     if alert.field:
         record |= {"field": alert.field, "values": alert.values}
     elif alert.values:

@@ -28,7 +28,7 @@ _LATE_AFTER = 600
 _MOST_BARS = 60
 _HINT = (
     "To change when or whom this rings, edit rule {rule} in alertd's configuration on {machine}"
-    " (more_than, within, cooldown, recipients), then run: alertd reload"
+    " ({keys}, cooldown, recipients), then run: alertd reload"
 )
 
 
@@ -117,7 +117,11 @@ def tell(notice: Notice, *, host: str, timezone: tzinfo, sent_at: float, limit: 
         chart=_chart(alert, timezone),
         excerpts=tuple(_excerpts(alert, timezone, limit)),
         footer=(
-            _HINT.format(rule=rule, machine=machine),
+            _HINT.format(
+                rule=rule,
+                machine=machine,
+                keys="more_than, within" if alert.silence is None else "fewer_than, within, by",
+            ),
             f"alert {visible(shortened(alert.id, _RULE_LENGTH))}",
         ),
     )
@@ -196,6 +200,9 @@ def _delay(notice: Notice, timezone: tzinfo, sent_at: float) -> str:
         return ""
     late = f"Delayed: this happened {duration(sent_at - happened)} ago."
     if notice.raised_at - happened > _LATE_AFTER:
+        if notice.alert.silence is not None:
+            known = moment_near(notice.raised_at, happened, timezone)
+            return f"{late} alertd had read what came until then at {known}."
         return (
             f"{late} alertd read the line at {moment_near(notice.raised_at, happened, timezone)}."
         )
@@ -207,13 +214,24 @@ def _facts(
 ) -> list[tuple[str, str]]:
     alert = notice.alert
     facts = [(label(name, _RULE_LENGTH), label(value, limit)) for name, value in alert.key]
-    facts += [
-        ("Last", f"{moment(alert.time, timezone)} ({duration(sent_at - alert.time)} ago)"),
-        ("First", f"{moment(alert.since, timezone)} ({duration(sent_at - alert.since)} ago)"),
-        ("Host", machine),
-        ("File", f"{visible(shortened(alert.path, limit))}, byte {alert.offset:,}"),
-        ("Severity", visible(shortened(notice.severity, _RULE_LENGTH))),
-    ]
+
+    def when(time: float) -> str:
+        return f"{moment(time, timezone)} ({duration(sent_at - time)} ago)"
+
+    silence = alert.silence
+    if silence is None:
+        facts += [("Last", when(alert.time)), ("First", when(alert.since))]
+    else:
+        last = "none yet" if silence.last_seen is None else when(silence.last_seen)
+        facts += [
+            ("Last one", last),
+            ("Time was up", when(alert.time)),
+            ("Watched since", when(silence.watched)),
+        ]
+    facts.append(("Host", machine))
+    if silence is None:
+        facts.append(("File", f"{visible(shortened(alert.path, limit))}, byte {alert.offset:,}"))
+    facts.append(("Severity", visible(shortened(notice.severity, _RULE_LENGTH))))
     if alert.event_time is not None and alert.event_time != alert.time:
         facts.append(
             ("Line's time", f"{moment(alert.event_time, timezone)}, too late to count there")
@@ -240,6 +258,8 @@ def _chart(alert: Alert, timezone: tzinfo) -> Chart | None:
 
 
 def _excerpts(alert: Alert, timezone: tzinfo, limit: int) -> list[Excerpt | str]:
+    if alert.silence is not None:
+        return _last_seen(alert, timezone, limit)
     last = alert.last or (Sample(alert.time, alert.path, alert.offset, alert.line),)
     places = {(sample.path, sample.offset) for sample in last}
     is_apart = (alert.first.path, alert.first.offset) not in places
@@ -259,6 +279,18 @@ def _excerpts(alert: Alert, timezone: tzinfo, limit: int) -> list[Excerpt | str]
     left_out = alert.count - sum(sample.time >= alert.since for sample in shown)
     if is_apart and left_out > 0:
         excerpts.insert(1, f"{plural(left_out, 'line')} in between")
+    return excerpts
+
+
+def _last_seen(alert: Alert, timezone: tzinfo, limit: int) -> list[Excerpt | str]:
+    """Show the last lines that came before there were too few."""
+    shown = [sample for sample in alert.last if sample.offset >= 0]
+    excerpts: list[Excerpt | str] = []
+    for sample in shown:
+        title = f"{moment_near(sample.time, alert.time, timezone)} in {visible(sample.path)}"
+        if sample is shown[-1]:
+            title += ", the last one"
+        excerpts.append(_excerpt(sample, title, limit))
     return excerpts
 
 
