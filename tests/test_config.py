@@ -882,6 +882,27 @@ def test_a_judged_field_that_no_line_has_is_refused() -> None:
         ] == errors_of(EMAIL, SOURCE, rule)
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [
+        'kind = "distinct"\ndistinct = "user"\nmore_than = 5\nwithin = "1h"',
+        'kind = "new_value"\nvalue = "user"',
+        'kind = "change"\nvalue = "user"',
+        'kind = "metric"\nmetric = "sum"\nvalue = "user"\nwithin = "1h"\nmore_than = 5',
+    ],
+)
+def test_what_judges_a_field_needs_no_match(keys: str) -> None:
+    """It looks for the lines that have the field; where none can, only that is said."""
+    json = SOURCE + 'format = "json"\n'
+
+    (rule,) = load_text(EMAIL, json, f"[rule.ssh]\n{keys}").rules
+    assert (Conjunction((Condition("user", "exists", operand=True),)),) == rule.match
+
+    (refusal,) = errors_of(EMAIL, SOURCE, f"[rule.ssh]\n{keys}")
+    assert 'no line can have a field "user"' in refusal
+    assert "(a regex in match adds fields by (?P<name>…))" in refusal
+
+
 RULE_TEST = """
 [[rule.ssh.test]]
 lines = ["Failed"]

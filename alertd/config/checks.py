@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from alertd.config.errors import Finding, show, show_regex, suggestion
+from alertd.config.kinds import having
 from alertd.config.units import spell_size
 from alertd.core.engine import EVIDENCE_BYTES, worst_case_bytes
 from alertd.core.forgery import forgeable
@@ -108,7 +109,8 @@ def check_rule(rule: Rule, sources: Sequence[Source]) -> Iterator[Finding]:
     grouped = _with_groups(rule.seen, known)
     adding = "of" if rule.kind == "ratio" else "match"
     for key, used, available in (
-        ("match", _demanded(rule.match), known),
+        # Whoever left match out is told what is wrong with the field that is judged.
+        ("match", () if rule.match == having(rule.value) else _demanded(rule.match), known),
         ("of", _demanded(rule.of), known),
         ("unless", _demanded(rule.unless), with_groups),
         ("group_by", rule.group_by, grouped),

@@ -13,14 +13,14 @@ from alertd.config import values
 from alertd.config.errors import Finding, show
 from alertd.config.tables import missing
 from alertd.core.daily import Daily
-from alertd.core.rules import STEPS, Metric, Rule, Step, key_value
+from alertd.core.rules import STEPS, Condition, Conjunction, Metric, Rule, Step, key_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import tzinfo
 
     from alertd.config.schema import RuleTable, StepTable
-    from alertd.core.rules import Kind
+    from alertd.core.rules import Kind, Selector
 
 
 MOST_EVENTS = 100_000
@@ -50,22 +50,22 @@ class Keys(NamedTuple):
 
 
 _MATCH: dict[str, object] = {"match": "ERROR"}
-_WINDOW: dict[str, object] = {**_MATCH, "more_than": 10, "within": "10m"}
+_WINDOW: dict[str, object] = {"more_than": 10, "within": "10m"}
 
 KEYS_OF: dict[Kind, Keys] = {
-    "threshold": Keys(_WINDOW),
+    "threshold": Keys({**_MATCH, **_WINDOW}),
     "match": Keys(_MATCH),
-    "distinct": Keys({"distinct": "user", **_WINDOW}),
-    "new_value": Keys({**_MATCH, "value": "error_code"}, frozenset({"learn", "max_values"})),
-    "change": Keys({**_MATCH, "value": "version"}),
+    "distinct": Keys({"distinct": "user", **_WINDOW}, frozenset({"match"})),
+    "new_value": Keys({"value": "error_code"}, frozenset({"match", "learn", "max_values"})),
+    "change": Keys({"value": "version"}, frozenset({"match"})),
     "ratio": Keys(
         {**_MATCH, "more_than": "5%", "within": "5m"},
         frozenset({"of", "min_total"}),
         values.percent,
     ),
     "metric": Keys(
-        {**_MATCH, "metric": "p95", "value": "duration_ms", "within": "5m"},
-        frozenset({"more_than", "less_than", "min_total"}),
+        {"metric": "p95", "value": "duration_ms", "within": "5m"},
+        frozenset({"match", "more_than", "less_than", "min_total"}),
         values.number,
     ),
     "sequence": Keys({"step": [], "within": "10m"}),
@@ -94,6 +94,11 @@ _SAID_ONCE: frozenset[Kind] = frozenset({"new_value", "change"})
 def value_key(kind: Kind) -> str:
     """Name the key that names the field whose values are judged."""
     return "distinct" if kind == "distinct" else "value"
+
+
+def having(field: str) -> Selector:
+    """Give what a rule looks for that judges a field and says no more: lines that have it."""
+    return (Conjunction((Condition(field, "exists", operand=True),)),) if field else ()
 
 
 def check_kind(name: str, table: RuleTable) -> Iterator[Finding]:
@@ -247,7 +252,8 @@ def rule_of(
         Step(step.match, step.unless, step.count or 1, step.absent)
         for step in (table.step if table.kind == "sequence" else ())
     )
-    match = tuple(each for step in steps for each in step.match) or table.match or ()
+    value = table.distinct or table.value or ""
+    match = tuple(each for step in steps for each in step.match) or table.match or having(value)
     cooldown = table.cooldown
     if cooldown is None:
         within = table.within or 0.0
@@ -265,7 +271,7 @@ def rule_of(
         **_limits(table),
         within=table.within or 0.0,
         cooldown=cooldown,
-        value=table.distinct or table.value or "",
+        value=value,
         of=table.of or (),
         steps=steps,
         metric=table.metric or "",
