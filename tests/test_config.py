@@ -326,7 +326,7 @@ WRONG = [
         RULE,
         'kind = "rate"',
         'kind: "rate" is none of "threshold", "match", "distinct", "new_value", "change", "ratio", '
-        '"metric", "sequence", "absence"',
+        '"metric", "sequence", "absence", "spike"',
         'did you mean "ratio"?',
     ),
     (RULE, 'kind = "distinct"', "distinct: is missing", 'write distinct = "user"'),
@@ -687,7 +687,7 @@ WRONG = [
 def test_what_means_nothing_for_a_kind_is_refused_key_by_key() -> None:
     """With the kinds for which it does."""
     remedy = 'remove it, or write kind = "threshold" or "distinct" or "ratio" or "metric"'
-    others = {"more_than": "", "within": ' or "sequence" or "absence"'}
+    others = {"more_than": "", "within": ' or "sequence" or "absence" or "spike"'}
 
     assert [
         f'alertd.toml: rule "ssh": {key}: means nothing for kind = "match"; {remedy}{other}'
@@ -721,6 +721,7 @@ def test_each_kind_has_keys_and_defaults_of_its_own(keys: str, expected: dict[st
 
 
 RATIO = 'kind = "ratio"\nwithin = "5m"\n'
+SPIKE = 'kind = "spike"\ntimes = 3.0\nmin_count = 50\nwithin = "10m"\n'
 METRIC = 'kind = "metric"\nmetric = "p95"\nvalue = "line"\nwithin = "5m"\n'
 
 
@@ -741,6 +742,10 @@ METRIC = 'kind = "metric"\nmetric = "p95"\nvalue = "line"\nwithin = "5m"\n'
         (METRIC + "less_than = -0.5\nmin_total = 20", {"bound": -0.5, "is_below": True}),
         (METRIC + "less_than = 0", {"bound": 0.0, "is_below": True, "min_total": 1}),
         (METRIC + "more_than = 0", {"bound": 0.0, "is_below": False}),
+        (SPIKE, {"times": (3, 1), "min_total": 50, "baseline": 0, "within": 600.0}),
+        (SPIKE.replace("3.0", "1.1") + 'baseline = "1w"', {"times": (11, 10), "baseline": 7}),
+        (SPIKE.replace("3.0", "1000000") + 'baseline = "31d"', {"times": (1_000_000, 1)}),
+        (SPIKE.replace("10m", "24h") + 'baseline = "24h"', {"within": 86400.0, "baseline": 1}),
     ],
 )
 def test_what_slides_over_a_grid_has_limits_of_its_own(
@@ -845,6 +850,47 @@ ALL = '"{}" is not below 100%, and no share is more than all; write it like "5%"
             METRIC.replace('value = "line"\n', "") + "more_than = 5",
             "value",
             'is missing; write value = "duration_ms"',
+        ),
+        (SPIKE.replace("min_count = 50", ""), "min_count", "is missing; write min_count = 50"),
+        (
+            SPIKE.replace("3.0", "0.5"),
+            "times",
+            "0.5 times as much is less, and this kind looks for more; write it like 3 or 2.5, or "
+            'use kind = "absence", or "metric" with less_than',
+        ),
+        (
+            SPIKE.replace("3.0", "nan"),
+            "times",
+            "nan is not between 1 and 1,000,000; write it like 3 or 2.5",
+        ),
+        (
+            SPIKE.replace("3.0", "-3"),
+            "times",
+            "-3 is not between 1 and 1,000,000; write it like 3 or 2.5",
+        ),
+        (
+            SPIKE.replace("3.0", "true"),
+            "times",
+            "expected a number, got true; write it like 3 or 2.5",
+        ),
+        *(
+            (
+                SPIKE + f'baseline = "{days}"',
+                "baseline",
+                f'"{days}" is not a number of whole days from "1d" to "31d"; write it like "7d"',
+            )
+            for days in ("12h", "7d1h", "32d", "0s")
+        ),
+        (
+            SPIKE.replace("10m", "25h") + 'baseline = "7d"',
+            "within",
+            'is longer than the day to which baseline goes back; write at most "1d", or leave out '
+            "baseline to compare with the window before",
+        ),
+        (
+            SPIKE.replace("10m", "500ms"),
+            "within",
+            'is too short to be cut into slices for kind = "spike"; write at least "1s"',
         ),
     ],
 )
@@ -1924,6 +1970,7 @@ def test_the_example_is_valid_as_it_is() -> None:
         "forgotten-session",
         "backup-missing",
         "report-missing",
+        "error-spike",
     ) == tuple(rule.name for rule in config.rules)
     assert () == config.warnings
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
-from core.detectors.oracles import ORACLES, Event, Found, with_cooldown
+from core.detectors.oracles import ORACLES, Event, Found, spikes, with_cooldown
 from living import alertd, mailbox
 
 from alertd import config
@@ -116,14 +116,35 @@ step = [
 group_by = "key"
 within = "25s"
 cooldown = "30s"
+
+[rule.spike]
+kind = "spike"
+match = {{ level = "error" }}
+group_by = "key"
+times = 1.5
+min_count = 3
+within = "40s"
+cooldown = "20s"
+
+[rule.spike-of-the-day]
+kind = "spike"
+match = {{ level = "error" }}
+group_by = "key"
+times = 1.1
+min_count = 3
+within = "1m"
+cooldown = "20s"
+baseline = "3d"
 """
 
 
 def made(chance: random.Random, count: int) -> list[tuple[Event, str]]:
-    """Make events, some of which no rule looks for, each with its level."""
+    """Make events of two days, some of which no rule looks for, each with its level."""
     events, time = [], START
-    for _ in range(count):
+    for number in range(count):
         time += chance.choice((0, 0, 1, 3, 9))
+        if number == count // 2:
+            time = START + 86_400
         # Most values are common, some come once.
         value = str(chance.choice((*"aaabbc", *"abcdefg", chance.randrange(1000))))
         events.append((Event(time, chance.choice("xyz"), value), chance.choice(("error", "info"))))
@@ -212,7 +233,7 @@ def test_live_with_kills_and_replayed_they_find_what_brute_force_finds(
                 kills += 1
                 daemon.kill()
                 daemon.start()
-        daemon.wait_until_read(log)
+        daemon.wait_until_read(log, within=90)
         live = box.alerts()
         daemon.stop()
     capsys.readouterr()
@@ -233,6 +254,11 @@ def test_live_with_kills_and_replayed_they_find_what_brute_force_finds(
             if alert["rule"] == rule.name
         ]
         assert len(found) > 5
-        expected = with_cooldown(rule.cooldown, ORACLES[rule.kind](rule, judged(rule, happened)))
+        events = judged(rule, happened)
+        findings = (
+            spikes(rule, events, since=happened[0][0].time)
+            if rule.kind == "spike"
+            else ORACLES[rule.kind](rule, events)
+        )
         # Of one time, keys come in the order of their lines.
-        assert sorted(expected) == sorted(found)
+        assert sorted(with_cooldown(rule.cooldown, findings)) == sorted(found)

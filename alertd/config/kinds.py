@@ -70,6 +70,9 @@ KEYS_OF: dict[Kind, Keys] = {
     ),
     "sequence": Keys({"step": [], "within": "10m"}),
     "absence": Keys(_MATCH, frozenset({"fewer_than", "within", "by", "timezone", "expect"})),
+    "spike": Keys(
+        {**_MATCH, "times": 3.0, "min_count": 50, "within": "10m"}, frozenset({"baseline"})
+    ),
 }
 
 _STEP = "{ match = 'ERROR' }"
@@ -83,10 +86,11 @@ _INSTEAD: dict[tuple[Kind, str], str] = {
 METRICS: tuple[Metric, ...] = get_args(Metric)
 SHORTEST_ON_GRID = 1.0
 """Seconds of a window that is cut into slices."""
+DAY = 86_400.0
 
 _DEFAULT_COOLDOWN = 900.0
 _DEFAULT_MAX_VALUES = 1_000
-_ON_GRID: frozenset[Kind] = frozenset({"ratio", "metric"})
+_ON_GRID: frozenset[Kind] = frozenset({"ratio", "metric", "spike"})
 # What these say they say once, so nothing is hidden; max_per_hour bounds a flood all the same.
 _SAID_ONCE: frozenset[Kind] = frozenset({"new_value", "change"})
 
@@ -116,12 +120,7 @@ def check_kind(name: str, table: RuleTable) -> Iterator[Finding]:
             text = f"is missing; write step = [{_STEP}, …]" if key == "step" else ""
             yield Finding((*place, key), text or missing(key, example))
     yield from _check_limits(place, table)
-    if table.kind in _ON_GRID and table.within is not None and table.within < SHORTEST_ON_GRID:
-        yield Finding(
-            (*place, "within"),
-            f"is too short to be cut into slices for kind = {show(table.kind)}; "
-            'write at least "1s"',
-        )
+    yield from _check_window(place, table)
     if table.kind == "sequence":
         yield from _check_steps((*place, "step"), table.step)
     if table.kind == "absence":
@@ -158,6 +157,22 @@ def _check_limits(place: tuple[str, ...], table: RuleTable) -> Iterator[Finding]
     if not (table.given | table.misspelt) & {"more_than", "less_than"}:
         yield Finding(
             (*place, "more_than"), "is missing; write more_than = 1500, or less_than with a number"
+        )
+
+
+def _check_window(place: tuple[str, ...], table: RuleTable) -> Iterator[Finding]:
+    """Refuse windows that cannot be cut into slices, or that earlier days cannot be cut into."""
+    if table.kind in _ON_GRID and table.within is not None and table.within < SHORTEST_ON_GRID:
+        yield Finding(
+            (*place, "within"),
+            f"is too short to be cut into slices for kind = {show(table.kind)}; "
+            'write at least "1s"',
+        )
+    if table.kind == "spike" and table.baseline and (table.within or 0.0) > DAY:
+        yield Finding(
+            (*place, "within"),
+            'is longer than the day to which baseline goes back; write at most "1d", or leave out '
+            "baseline to compare with the window before",
         )
 
 
@@ -275,7 +290,9 @@ def rule_of(
         of=table.of or (),
         steps=steps,
         metric=table.metric or "",
-        min_total=table.min_total or 1,
+        times=table.times or (1, 1),
+        baseline=table.baseline or 0,
+        min_total=table.min_total or table.min_count or 1,
         by=None if table.by is None else Daily(table.by, zone),
         expect=expect,
         learn=table.learn or 0.0,

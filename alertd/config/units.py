@@ -44,6 +44,8 @@ _WORDS = re.compile(rf"({_NUMBER})\s*(milli|w|d|h|m|s)[a-z]*", re.IGNORECASE)
 _SIZE = re.compile(rf"({_NUMBER}) ?([a-z]*)", re.IGNORECASE)
 # Ten years: beyond it nobody means it, and times would lose their microseconds.
 _LONGEST = 315_360_000.0
+_DAY = 86_400.0
+MOST_DAYS = 31
 
 
 def duration(value: object) -> float:
@@ -85,6 +87,22 @@ def positive_duration(value: object) -> float:
     if seconds == 0:
         raise ValueError(f'{show(value)} is no time at all; write a length of time like "10m"')
     return seconds
+
+
+def days(value: object) -> int:
+    """
+    Read a length of time as ``duration`` does, and refuse what is no number of whole days.
+
+    Returns:
+        Days, from 1 to 31.
+    """
+    number, rest = divmod(duration(value), _DAY)
+    if rest or not 1 <= number <= MOST_DAYS:
+        raise ValueError(
+            f'{show(value)} is not a number of whole days from "1d" to "{MOST_DAYS}d"; '
+            'write it like "7d"'
+        )
+    return int(number)
 
 
 def size(value: object) -> int:

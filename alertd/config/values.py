@@ -36,6 +36,7 @@ _NAMED_ADDRESS = re.compile(r"(?P<name>[^<>@\x00-\x1f\x7f-\x9f\u2028\u2029]*)<(?
 _HOST = re.compile(r"[^\s/@\x00-\x20\x7f-\x9f\"'<>,;]+")
 _LONGEST_HOST = 253
 _PERCENT = 100
+MOST_TIMES = 1_000_000
 _SHORTEST_LINE, _LONGEST_LINE = 2**10, 2**20
 # Codecs that Python calls text encodings although no log is written in them.
 _NO_CHARSETS = frozenset(
@@ -182,6 +183,30 @@ def percent(value: object) -> tuple[int, int]:
             'write it like "5%" or "0.25%"'
         )
     return part, whole
+
+
+def multiple(value: object) -> tuple[int, int]:
+    """
+    Read how many times as much is not yet too much, such as ``3`` or ``2.5``.
+
+    Returns:
+        A numerator and a denominator, exactly what is written.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"expected a number, got {show(value)}; write it like 3 or 2.5")
+    if 0 <= value < 1:
+        raise ValueError(
+            f"{show(value)} times as much is less, and this kind looks for more; write it like 3 "
+            'or 2.5, or use kind = "absence", or "metric" with less_than'
+        )
+    if not 1 <= value <= MOST_TIMES:
+        raise ValueError(
+            f"{show(value)} is not between 1 and {MOST_TIMES:,}; write it like 3 or 2.5"
+        )
+    from decimal import Decimal  # noqa: PLC0415 - for this kind only
+
+    # What was written, not the double next to it: 1.1 is eleven tenths.
+    return Decimal(repr(value)).as_integer_ratio()
 
 
 def many(read: Callable[[object], str], example: str) -> Callable[[object], tuple[str, ...]]:

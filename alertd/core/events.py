@@ -141,10 +141,13 @@ class Alert(msgspec.Struct, frozen=True):
         kind: The rule's kind, which says what ``count`` counts: events or different values.
         field: The field whose values were judged; empty for kinds that judge none.
         total: Where ``count`` is a part of others, how many they are all together.
-        bound: What was passed where that is no ``limit``: per cent, or a number.
+        bound: What was passed where that is no ``limit``: per cent, a number, or how many times as
+            much.
         metric: What was measured; empty if nothing was.
-        measured: What it came to; of a percentile, the per cent of the values beyond ``bound``.
+        measured: What it came to; of a percentile, the per cent of the values beyond ``bound``; of
+            a spike, what ``count`` is compared with.
         is_below: It fell below ``bound``; else it rose above.
+        days: Of how many earlier days ``measured`` is the mean; 0 if it is of the window before.
         values: Those that it is about: the different ones, seen last ones last; the new one; or the
             one before and the one that came.
         silence: What did not come, where that is what it is about: then no line rang, ``time`` is
@@ -178,6 +181,7 @@ class Alert(msgspec.Struct, frozen=True):
     measured: float = 0.0
     is_below: bool = False
     silence: Silence | None = None
+    days: int = 0
 
 
 class Notice(msgspec.Struct, frozen=True):

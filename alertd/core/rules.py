@@ -119,6 +119,7 @@ Kind: TypeAlias = Literal[
     "metric",
     "sequence",
     "absence",
+    "spike",
 ]
 Metric: TypeAlias = Literal["min", "max", "avg", "sum", "count", "p50", "p90", "p95", "p99"]
 Alternative: TypeAlias = Pattern | Conjunction
@@ -176,6 +177,9 @@ class Rule:
         metric: What is measured of the values, for a metric.
         bound: The number that it must not pass.
         is_below: It must not be less; else it must not be more.
+        times: For a spike, the greatest multiple that is not yet too much: a numerator and a
+            denominator, exactly what was written.
+        baseline: How many earlier days it is compared with; 0 for the window before.
         min_total: Events (of a ratio, those of which a share is asked) below which nothing is said.
         by: For an absence, the time of day by which lines must have come, if there is one.
         expect: For an absence, the keys of which lines must come; empty for any that has come.
@@ -205,6 +209,8 @@ class Rule:
     metric: Metric | Literal[""] = ""
     bound: float = 0.0
     is_below: bool = False
+    times: tuple[int, int] = (1, 1)
+    baseline: int = 0
     min_total: int = 1
     by: Daily | None = None
     expect: tuple[tuple[str, ...], ...] = ()
@@ -227,7 +233,7 @@ class Rule:
     @property
     def is_on_grid(self) -> bool:
         """Whether its window slides by slices (see ``grid``)."""
-        return self.kind in {"ratio", "metric"}
+        return self.kind in {"ratio", "metric", "spike"}
 
     @property
     def seen(self) -> Selector:
@@ -256,6 +262,8 @@ class Rule:
         if self.kind == "absence":
             # Keys that were not expected have not been counted.
             meaning += (str(self.by), sorted(self.expect))
+        if self.kind == "spike":
+            meaning += (self.baseline,)
         return hashlib.blake2b(repr(meaning).encode(), digest_size=16).hexdigest()
 
 

@@ -14,6 +14,7 @@ from alertd.core.detectors.metric import Metric
 from alertd.core.detectors.new_value import NewValue
 from alertd.core.detectors.ratio import Ratio
 from alertd.core.detectors.sequence import InOrder
+from alertd.core.detectors.spike import Spike
 from alertd.core.detectors.threshold import Threshold
 
 __all__ = ["DETECTORS", "Detector", "Frozen"]
@@ -28,4 +29,5 @@ DETECTORS: dict[str, type[Detector]] = {
     "metric": Metric,
     "sequence": InOrder,
     "absence": Absence,
+    "spike": Spike,
 }

@@ -200,6 +200,7 @@ class Detector(ABC):
         bound: float = 0.0,
         measured: float = 0.0,
         silence: Silence | None = None,
+        days: int = 0,
     ) -> Alert:
         """Raise an alert; what was hidden before it is counted anew from here."""
         rule, time = self._rule, match.time
@@ -233,6 +234,7 @@ class Detector(ABC):
             measured=measured,
             is_below=rule.is_below,
             silence=silence,
+            days=days,
         )
         self.previous = time
         self.since_last = 0

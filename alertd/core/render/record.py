@@ -35,7 +35,9 @@ def alert_as_json(alert: Alert) -> str:
         how many ``count`` is a part) and ``bound`` (per cent, or a number), and of metric what it
         ``measured`` by which ``metric`` (of a percentile: the per cent of the values beyond the
         bound), and whether being below the bound is too much (``is_below``); of kind sequence, the
-        ``steps`` in words.
+        ``steps`` in words; of kind spike, what ``count`` is compared with (``measured``), of how
+        many earlier ``days`` that is the mean (0: it is of the window before), and how many times
+        as many are allowed (``bound``).
         For kind absence, ``time`` is when time was up, and instead of ``path``, ``offset`` and
         ``line`` there are ``fewer_than``, ``by`` (the time of day, or null), ``watched`` (from when
         on events would have been seen), and ``last_seen`` (the time of the last one, or null).
@@ -77,6 +79,8 @@ def alert_as_json(alert: Alert) -> str:
             "measured": alert.measured,
             "is_below": alert.is_below,
         }
+    if alert.kind == "spike":
+        record |= {"bound": alert.bound, "measured": alert.measured, "days": alert.days}
     if alert.event_time is not None and alert.event_time != alert.time:
         record["event_time"] = _rfc3339(alert.event_time)
     return json.dumps(record).replace("\x7f", r"\u007f")

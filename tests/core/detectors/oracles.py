@@ -207,6 +207,34 @@ def in_order(by: Rule, happened: Sequence[Event]) -> Iterator[Found]:
     yield from sorted(found, key=lambda one: one.time)
 
 
+def spikes(by: Rule, happened: Sequence[Event], since: float = 0.0) -> Iterator[Found]:
+    """Every event that makes so many times as many as before, or as on earlier days."""
+    width = Fraction(by.within) / 120
+
+    def is_watched(first: int) -> bool:
+        return first * width >= Fraction(since)
+
+    for at, event in enumerate(happened):
+        slices = [
+            math.floor(Fraction(other.time) / width)
+            for other in happened[: at + 1]
+            if other.key == event.key
+        ]
+        last = slices[-1]
+        count = sum(one > last - 120 for one in slices)
+        others = []
+        if not by.baseline and is_watched(last - 239):
+            others.append(sum(last - 240 < one <= last - 120 for one in slices))
+        for day in range(1, by.baseline + 1):
+            step = (last - math.ceil(day * 86_400 / width)) // 5
+            if is_watched((step - 23) * 5):
+                others.append(sum(step - 24 < one // 5 <= step for one in slices))
+        if not others or count < by.min_total:
+            continue
+        if count > Fraction(sum(others), len(others)) * Fraction(*by.times):
+            yield Found(event.time, event.key, count, ())
+
+
 ORACLES: dict[Kind, Callable[[Rule, Sequence[Event]], Iterator[Found]]] = {
     "match": each,
     "distinct": different,
@@ -215,4 +243,5 @@ ORACLES: dict[Kind, Callable[[Rule, Sequence[Event]], Iterator[Found]]] = {
     "ratio": shares,
     "metric": numbers,
     "sequence": in_order,
+    "spike": spikes,
 }

@@ -63,7 +63,7 @@ def raised(by: Rule, happened: Sequence[Event], frozen_after: int) -> list[Alert
     [
         (kind, oracle)
         for kind, oracle in ORACLES.items()
-        if kind not in {"ratio", "metric", "sequence"}
+        if kind not in {"ratio", "metric", "sequence", "spike"}
     ],
 )
 @given(
