@@ -15,6 +15,7 @@ The map of this package, in the order in which a line travels::
       tuning.py       and with other limits; timeline.py draws when it matched and rang
       render/         alert → mail, alert → JSON
     watch.py        the loop: a piece of a file is read, judged and committed, turn by turn
+    turns.py        whose turn it is, so that no file holds up the others
     state/          one SQLite file: what must survive a crash, committed together
     delivery/       outbox → mail, with retry, joins and digests
     smtp.py         one mail, sent

@@ -18,8 +18,8 @@ import asyncio
 import gc
 import math
 import time
-from collections import deque
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import structlog
 from msgspec.msgpack import encode
@@ -27,9 +27,10 @@ from msgspec.msgpack import encode
 from alertd.core.events import Notice
 from alertd.state import Change, StateError
 from alertd.tail import CHUNK
+from alertd.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 
     from alertd.core.events import Alert, Batch
     from alertd.core.ordering import File
@@ -39,14 +40,21 @@ if TYPE_CHECKING:
     from alertd.tail import FollowedFile, Tailer
 
 COMMIT_SECONDS = 0.25
+COMMIT_SHARE = 10
+"""Where what waits for other files must be written again, commits are so many times further apart
+as that takes, …"""
+COMMIT_AT_LEAST = 2.5
+"""… but so many seconds at most."""
+
 FRESH_SECONDS = 60.0
 """An alert about something older comes late in any case: its commit need not be at once."""
 
+COURTESY_SECONDS = 0.03
+"""After an alert about what has just happened, reading waits so long for its mail to be on its way,
+each step of which would else wait for a piece of some backlog.  Half of the time is for reading."""
+
 IDLE_SECONDS = 5.0
 """A turn ends at least this often, so that whoever looks sees that turns end."""
-
-LOOK_SECONDS = 0.02
-"""A look at which files are behind serves for so long, if that many have turns to take."""
 
 WAITING_MATCHES = 20_000
 """Beyond so many waiting matches only the files are read for which they wait."""
@@ -75,7 +83,13 @@ PASSING_SECONDS = 1.0
 RETRY_SECONDS = 1.0
 COMPLAINT_SECONDS = 60.0
 
+Result = TypeVar("Result")
+
 log = structlog.get_logger(__name__)
+
+
+async def _at_once() -> None:
+    """Wait for nothing."""
 
 
 class Watch:
@@ -89,6 +103,7 @@ class Watch:
         sources: The sources' settings, by name.
         on_alerts: Called after alerts were committed.
         on_rest: Called when there is nothing to do after much was read.
+        is_told: Waits until nothing can be done at the moment about the alerts that were committed.
         on_trouble: Called with a reason while the state cannot be written, with ``None`` after.
         clock: Unix seconds.
         idle_seconds: After so long a turn ends even if there is nothing to do.
@@ -103,6 +118,7 @@ class Watch:
         *,
         on_alerts: Callable[[], None],
         on_rest: Callable[[], None] = lambda: None,
+        is_told: Callable[[], Awaitable[None]] = _at_once,
         on_trouble: Callable[[str | None], None],
         clock: Callable[[], float] = time.time,
         idle_seconds: float = IDLE_SECONDS,
@@ -115,6 +131,8 @@ class Watch:
         self._sources = sources
         self._on_alerts = on_alerts
         self._on_rest = on_rest
+        self._is_told = is_told
+        self._courtesy_from = 0.0
         self._read_since_rest = 0
         self._on_trouble = on_trouble
         self._clock = clock
@@ -122,6 +140,7 @@ class Watch:
         self._turn_lock = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._commit_due: float | None = None
+        self._commit_seconds = COMMIT_SECONDS
         # What was raised and is not committed, and whether somebody waits for it.
         self._raised: list[Alert] = []
         self._is_urgent = False
@@ -129,13 +148,11 @@ class Watch:
         self._commits = 0
         self._had_waiting = False
         self._behind: set[tuple[str, File]] = set()
-        self._ready: deque[FollowedFile] = deque()
-        self._look_again_at = 0.0
+        self._files = Turns()
         self._pass_time_at = 0.0
         self._sources_of: dict[str, list[str]] = {}
         # Files whose lines mostly match: read in smaller pieces, because matches take memory.
         self._dense: set[tuple[str, str]] = set()
-        self._last_turn: dict[tuple[str, str], int] = {}
         # What is left of batches in which so much matches that others had to have a turn.
         self._unfinished: dict[FollowedFile, Batch] = {}
 
@@ -168,7 +185,7 @@ class Watch:
             self.pipeline = pipeline
             self._sources = sources
             self._sources_of = {}
-            self._ready.clear()
+            self._files.clear()
             # It will be read again: it was framed for the rules before.
             self._unfinished.clear()
             self._tailer.reconfigure(list(sources.values()))
@@ -192,11 +209,11 @@ class Watch:
     async def _turn(self) -> bool:
         """Judge one piece of one file; say whether there is more to read at once."""
         self.turns += 1
-        if not self._ready or time.monotonic() >= self._look_again_at:
+        if self._files.is_look_due:
             self._look()
-        has_more = bool(self._ready)
+        has_more = len(self._files) > 0
         if has_more:
-            await self._read(self._ready.popleft())
+            await self._read(self._files.take())
         await self._release()
         await self._pass_time()
         if self._is_commit_due() or (self._raised and not has_more):
@@ -206,7 +223,8 @@ class Watch:
         return has_more
 
     def _look(self) -> None:
-        """Find out which files are behind, and give those the next turns that waited longest."""
+        """Find out which files are behind, and which of them may take turns."""
+        self._files.begin_look()
         readable = self._tailer.readable()
         behind = {(file.source, place(file)): file.framing.newest_time for file in readable}
         for source, file in self._behind - behind.keys():
@@ -215,14 +233,13 @@ class Watch:
             self.pipeline.behind(source, file, front)
         self._behind = set(behind)
         if self.pipeline.waiting > WAITING_MATCHES:
-            slowest = self.pipeline.slowest()
-            readable = [file for file in readable if place(file) in slowest] or readable
-        readable.sort(key=lambda file: self._last_turn.get((file.source, file.id), 0))
-        self._ready = deque(readable)
-        self._look_again_at = time.monotonic() + LOOK_SECONDS
+            slowest, crowded = self.pipeline.slowest(), self.pipeline.waiting_sources()
+            readable = [
+                file for file in readable if file.source not in crowded or place(file) in slowest
+            ] or readable
+        self._files.line_up(readable)
 
     async def _read(self, file: FollowedFile) -> None:
-        self._last_turn[file.source, file.id] = self.turns
         batch = self._unfinished.pop(file, None)
         if batch is not None:
             # Nothing else is awaited on this way, and other tasks must have their turns too.
@@ -241,6 +258,7 @@ class Watch:
         if matched.consumed < len(batch.data):
             self._unfinished[file] = batch.rest(matched.consumed)
             self._dense.add((file.source, file.id))
+        self._files.ended(file)
         if file.is_behind:
             self.pipeline.behind(file.source, place(file), file.framing.newest_time)
         else:
@@ -324,12 +342,12 @@ class Watch:
         """Forget what is known of files that are no more: rotation makes new ones for ever."""
         followed = {(file.source, file.id) for file in self._tailer.files()}
         self._dense &= followed
+        self._files.keep(followed)
         self._unfinished = {file: rest for file, rest in self._unfinished.items() if file.is_held}
-        self._last_turn = {file: turn for file, turn in self._last_turn.items() if file in followed}
 
     def _note_uncommitted(self) -> None:
         if self._commit_due is None:
-            self._commit_due = time.monotonic() + COMMIT_SECONDS
+            self._commit_due = time.monotonic() + self._commit_seconds
 
     def _is_commit_due(self) -> bool:
         return self._is_urgent or (
@@ -346,12 +364,14 @@ class Watch:
         """Commit positions, what changed in the engine, and alerts, all together."""
         if shards is None:
             shards = await self._snapshots()
+        has_waiting = self.pipeline.waiting > 0
+        is_order_known = not (self.pipeline.uncommitted or has_waiting or self._had_waiting)
+        waiting = None if is_order_known else await self._frozen_waiting()
         moved, forgotten = self._tailer.take_changes()
         journal = self.pipeline.take_journal()
-        has_waiting = self.pipeline.waiting > 0
-        is_order_known = journal is None and not has_waiting and not self._had_waiting
         self._commit_due = None
-        alerts, self._raised, self._is_urgent = self._raised, [], False
+        alerts, self._raised = self._raised, []
+        is_urgent, self._is_urgent = self._is_urgent, False
         if not (moved or forgotten or journal or alerts or shards or dropped) and is_order_known:
             return
         await self._write(
@@ -361,13 +381,26 @@ class Watch:
                 journal=journal,
                 shards=shards,
                 dropped_shards=dropped,
-                waiting=None if is_order_known else self.pipeline.freeze_waiting(),
+                waiting=waiting,
                 notices=[self._notice(alert) for alert in alerts],
             )
         )
         self._had_waiting = has_waiting
         if alerts:
             self._on_alerts()
+        if is_urgent and self._tailer.has_unread:
+            await self._give_way()
+
+    async def _give_way(self) -> None:
+        """Let a mail go before more is read, if that does not take long."""
+        began = time.monotonic()
+        if began < self._courtesy_from:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(COURTESY_SECONDS):
+                await self._is_told()
+        ended = time.monotonic()
+        self._courtesy_from = ended + (ended - began)
 
     async def _write(self, change: Change) -> None:
         """Commit a change; while that cannot be done, wait, and read nothing more."""
@@ -409,14 +442,15 @@ class Watch:
 
     async def _frozen(self, rule: str) -> bytes:
         """Freeze a rule's state; other tasks have their turns meanwhile, and nothing is judged."""
-        steps = self.pipeline.engine.freezing(rule)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                frozen: bytes = end.value
-                return frozen
-            await asyncio.sleep(0)
+        return await _done(self.pipeline.engine.freezing(rule))
+
+    async def _frozen_waiting(self) -> bytes:
+        """Freeze what waits; the more that is, the less often it is to be done."""
+        began = time.monotonic()
+        frozen = await _done(self.pipeline.freezing_waiting())
+        took = time.monotonic() - began
+        self._commit_seconds = min(max(COMMIT_SECONDS, COMMIT_SHARE * took), COMMIT_AT_LEAST)
+        return frozen
 
     def _notice(self, alert: Alert) -> Notice:
         rule: Rule = self.pipeline.rules[alert.rule]
@@ -430,6 +464,16 @@ class Watch:
                 self._sources[source].timestamp == "none" for source in rule.sources
             ),
         )
+
+
+async def _done(steps: Generator[None, None, Result]) -> Result:
+    """Take all steps; other tasks have their turns in between."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return cast("Result", end.value)
+        await asyncio.sleep(0)
 
 
 def place(file: FollowedFile) -> File:

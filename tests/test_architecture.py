@@ -119,7 +119,8 @@ PARTS: dict[str, set[str]] = {
     "health": {"state"},
     "files": {"tail"},
     "replay": {"files", "matchers", "tail"},
-    "watch": {"state", "tail"},
+    "turns": set(),
+    "watch": {"state", "tail", "turns"},
     "demo": {"control"},  # it starts the daemon, and asks it, as anyone else would
 }
 # These introduce the parts to each other, so they may know any; none of the parts knows them.

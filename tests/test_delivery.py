@@ -218,6 +218,23 @@ def test_alerts_go_oldest_first_over_one_connection(directory: Path) -> None:
     with_server(directory, [], work)
 
 
+def test_who_waits_for_rest_waits_until_the_mail_is_on_its_way(directory: Path) -> None:
+    """And from the moment at which something is committed."""
+
+    async def work(bench: Bench, server: ScriptedServer) -> None:
+        running = asyncio.create_task(bench.delivery.run())
+        await bench.delivery.rest()
+        for sent in (1, 2):
+            await bench.commit(notice(sent, recipients=(A,)))
+            async with asyncio.timeout(10):
+                await bench.delivery.rest()
+            assert sent == len(server.copies)
+        await bench.delivery.drain(5.0)
+        await running
+
+    with_server(directory, [], work)
+
+
 def test_m22_an_address_that_is_named_twice_gets_one_copy(directory: Path) -> None:
     """Whichever way its domain is written."""
 

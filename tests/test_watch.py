@@ -20,7 +20,7 @@ from alertd.tail import StoredFile, Tailer
 from alertd.watch import MUCH_BYTES, Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
 
@@ -47,7 +47,9 @@ def watch_over(
     source: Source,
     rule: Rule,
     state: State,
+    *,
     on_rest: Callable[[], None] = lambda: None,
+    is_told: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0),
 ) -> Watch:
     """Return a watch that tells nobody."""
     return Watch(
@@ -57,6 +59,7 @@ def watch_over(
         {"app": source},
         on_alerts=lambda: None,
         on_rest=on_rest,
+        is_told=is_told,
         on_trouble=lambda _: None,
     )
 
@@ -203,8 +206,13 @@ def test_after_much_work_memory_is_given_back_once(tmp_path: Path) -> None:
     assert [1, 1] == asyncio.run(scenario())
 
 
-def alert_about(age: float, tmp_path: Path) -> int:
+def alert_about(age: float, tmp_path: Path, told: Callable[[], None] = lambda: None) -> int:
     """Read a line of some age that rings, with more to read behind it; return what is committed."""
+
+    async def never_told() -> None:
+        told()
+        await asyncio.get_running_loop().create_future()
+
     log = tmp_path / "a.log"
     now = datetime.now(UTC)
     lines = [f"{(now - timedelta(seconds=age)).isoformat()} ERROR"]
@@ -216,7 +224,8 @@ def alert_about(age: float, tmp_path: Path) -> int:
         state = await State.open(tmp_path / "state")
         await state.load()
         tailer = Tailer([source], [], rotate_grace=0.0)
-        watch = watch_over(tailer, source, replace(error_rule(), more_than=0), state)
+        ringing = replace(error_rule(), more_than=0)
+        watch = watch_over(tailer, source, ringing, state, is_told=never_told)
         await tailer.scan()
         assert await watch._turn()
         pending = (await state.outbox.counts()).pending
@@ -267,3 +276,14 @@ def test_what_was_read_is_committed_at_the_end(
         ]
 
     assert [1, log.stat().st_size] == [n for n in asyncio.run(scenario()) if n]
+
+
+@pytest.mark.parametrize(("age", "expected"), [(1, 1), (600, 0)])
+def test_reading_waits_a_moment_for_the_mail_about_what_just_happened(
+    tmp_path: Path, age: float, expected: int
+) -> None:
+    """No longer, though: this mail server never answers, and the turn ends all the same."""
+    waits = []
+    alert_about(age, tmp_path, lambda: waits.append(age))
+
+    assert expected == len(waits)

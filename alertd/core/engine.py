@@ -23,7 +23,8 @@ import msgspec
 from alertd.core.deadlines import DEADLINE_BYTES, NEVER
 from alertd.core.detectors import DETECTORS
 from alertd.core.events import BEGUN, PASSED, Match
-from alertd.core.keyspace import COOLING_SHARE, Keyspace, Snapshot, at_once
+from alertd.core.keyspace import COOLING_SHARE, Keyspace, Snapshot
+from alertd.core.steps import at_once
 from alertd.core.streams import streams_of
 from alertd.core.timed import TimedKeyspace
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
 from alertd.core.detectors import DETECTORS, Detector, Frozen
 from alertd.core.evidence import LINE_CHARS, MOST_LINES
 from alertd.core.rules import MISS, STEPS
+from alertd.core.steps import at_once
 from alertd.core.windows import HALF_TICK
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from alertd.core.rules import Rule
 
 Key: TypeAlias = tuple[str, ...]
-
-Result = TypeVar("Result")
 
 FROZEN_AT_ONCE = 1_000
 """Keys that are frozen in one step: some milliseconds."""
@@ -258,12 +257,3 @@ class Keyspace:
             del cooling[oldest]
         frozen = detector.freeze()
         cooling[key] = msgspec.structs.replace(frozen, times=(), lines=(), state=b"")
-
-
-def at_once(steps: Generator[None, None, Result]) -> Result:
-    """Take all steps at once."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return cast("Result", end.value)

@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from alertd.core.events import Match, retimed
+from alertd.core.steps import at_once
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
 File: TypeAlias = tuple[str, str]
 """A file's path and identity; files with equal times come in this order."""
@@ -40,6 +41,9 @@ LAST_FILE: File = (chr(0x10FFFF), "")
 NO_LIMIT = 1 << 62
 """Matches in a portion that holds all of them."""
 
+FROZEN_AT_ONCE = 1_000
+"""Matches that are frozen in one step: a few milliseconds."""
+
 _STALE = 64
 """Entries of ``_by_front`` beside twice those that hold, before the others are thrown away."""
 
@@ -49,16 +53,28 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     An ordering as plain data.
 
     Attributes:
-        waiting: Matches that wait, in order, each with its file.
+        waiting: Matches that wait, as they came, each with its file; some at a time, encoded.
         arrivals: When they were read, and up to which time, both in Unix seconds.
         newest: The newest time that each rule has seen.
         late: How many matches came too late for their own time.
     """
 
-    waiting: tuple[tuple[File, Match], ...] = ()
+    waiting: tuple[msgspec.Raw, ...] = ()
     arrivals: tuple[tuple[float, float], ...] = ()
     newest: dict[str, float] = {}
     late: int = 0
+
+    def only(self, rules: Iterable[str]) -> Snapshot:
+        """Leave out what does not concern these rules."""
+        kept = frozenset(rules)
+        waiting = [entry for entry in self.entries() if entry[1].rule in kept]
+        newest = {rule: time for rule, time in self.newest.items() if rule in kept}
+        return Snapshot((_encoded(waiting),), self.arrivals, newest, self.late)
+
+    def entries(self) -> Iterator[tuple[File, Match]]:
+        """Give the matches that wait, each with its file."""
+        for portion in self.waiting:
+            yield from msgspec.msgpack.decode(portion, type=list[tuple[File, Match]])
 
 
 class Ordering:
@@ -92,7 +108,7 @@ class Ordering:
             self.late = snapshot.late
             self._newest.update(snapshot.newest)
             self._arrivals.extend(snapshot.arrivals)
-            for file, match in snapshot.waiting:
+            for file, match in snapshot.entries():
                 self._push(file, match)
 
     @property
@@ -122,10 +138,12 @@ class Ordering:
         """Note that a file has been read to its end, or cannot be read, or is gone."""
         self._fronts.pop(file, None)
 
-    def slowest(self) -> File | None:
-        """Return the file for which the others wait."""
-        place = self._first_front()
-        return None if place is None else place[1]
+    def slowest(self) -> set[File]:
+        """Return the files for which the others wait: of new ones there may be ten thousand."""
+        first = self._first_front()
+        if first is None:
+            return set()
+        return {file for file, front in self._fronts.items() if front == first[0]}
 
     def add(self, file: File, matches: Sequence[Match], *, front: float, read_at: float) -> None:
         """
@@ -197,11 +215,24 @@ class Ordering:
             return None
         return self._arrivals[0][0] + self.lateness
 
+    def freezing(self) -> Generator[None, None, Snapshot]:
+        """
+        Give its state as plain data, after some steps between which nothing may be added.
+
+        A hundred thousand matches take a tenth of a second, in which others want their turns.
+        """
+        self._sort_fresh()
+        waiting = sorted(self._heap, key=_number)
+        portions = []
+        for start in range(0, len(waiting), FROZEN_AT_ONCE):
+            some = waiting[start : start + FROZEN_AT_ONCE]
+            portions.append(_encoded([(file, match) for _, file, *_, match in some]))
+            yield
+        return Snapshot(tuple(portions), tuple(self._arrivals), dict(self._newest), self.late)
+
     def freeze(self) -> Snapshot:
         """Return its state as plain data."""
-        self._sort_fresh()
-        waiting = tuple((file, match) for _, file, *_, match in sorted(self._heap))
-        return Snapshot(waiting, tuple(self._arrivals), dict(self._newest), self.late)
+        return at_once(self.freezing())
 
     def _sort_fresh(self) -> None:
         if self._fresh is not None:
@@ -281,3 +312,11 @@ class Ordering:
             return match
         self.late += 1
         return retimed(match, time)
+
+
+def _number(entry: tuple[float, File, int, str, int, Match]) -> int:
+    return entry[4]
+
+
+def _encoded(entries: Sequence[tuple[File, Match]]) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.msgpack.encode(entries))

@@ -20,10 +20,11 @@ from alertd.core.evidence import LINE_CHARS, shortened
 from alertd.core.matching import Counters
 from alertd.core.ordering import NO_LIMIT, File, Ordering, Snapshot
 from alertd.core.own import LOOKED_INTO, OwnLines
+from alertd.core.steps import at_once
 from alertd.core.streams import Stream, streams_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 
     from alertd.core.events import Batch
     from alertd.core.framing import Framing
@@ -147,7 +148,17 @@ class Pipeline:
         return {
             file
             for ordering in self._orderings.values()
-            if ordering.waiting and (file := ordering.slowest()) is not None
+            if ordering.waiting
+            for file in ordering.slowest()
+        }
+
+    def waiting_sources(self) -> set[str]:
+        """Name the sources whose files may have matches that wait."""
+        return {
+            source
+            for stream, ordering in self._orderings.items()
+            if ordering.waiting
+            for source in stream
         }
 
     def take(
@@ -288,11 +299,20 @@ class Pipeline:
         self._released = []
         return journal
 
+    def freezing_waiting(self) -> Generator[None, None, bytes]:
+        """
+        Give what waits, and what is known of the order so far, as bytes to be stored.
+
+        It takes some steps, between which nothing may be taken or released.
+        """
+        snapshots = {}
+        for stream, ordering in self._orderings.items():
+            snapshots[_stored(stream)] = yield from ordering.freezing()
+        return msgspec.msgpack.encode(snapshots)
+
     def freeze_waiting(self) -> bytes:
-        """Return what waits, and what is known of the order so far, as bytes to be stored."""
-        return msgspec.msgpack.encode(
-            {_stored(stream): ordering.freeze() for stream, ordering in self._orderings.items()}
-        )
+        """Return that at once."""
+        return at_once(self.freezing_waiting())
 
     def adopt(self, old: Pipeline) -> None:
         """Take up the state of the pipeline before a reload, as far as it still means the same."""
@@ -303,7 +323,7 @@ class Pipeline:
             if name in old.rules and old.rules[name].identity == rule.identity
         }
         frozen = {_stored(stream): ordering.freeze() for stream, ordering in old._orderings.items()}
-        self._arrange({key: _only(snapshot, same) for key, snapshot in frozen.items()})
+        self._arrange({key: snapshot.only(same) for key, snapshot in frozen.items()})
         self._released = old._released
         self._first_times = old._first_times
         self._first_looked = old._first_looked
@@ -354,7 +374,7 @@ class Pipeline:
         if not waiting:
             return {}
         snapshots = msgspec.msgpack.decode(waiting, type=dict[str, Snapshot])
-        return {key: _only(snapshot, self.engine.taken_up) for key, snapshot in snapshots.items()}
+        return {key: snapshot.only(self.engine.taken_up) for key, snapshot in snapshots.items()}
 
     def _sees(self, rule: str, source: str, holders: Sequence[str]) -> bool:
         return source == next(name for name in self.rules[rule].sources if name in holders)
@@ -409,14 +429,3 @@ class Pipeline:
 def _stored(stream: Stream) -> str:
     """Name a stream as it is stored."""
     return "\n".join(stream)
-
-
-def _only(snapshot: Snapshot, rules: Iterable[str]) -> Snapshot:
-    """Leave in a snapshot only what concerns these rules."""
-    kept = frozenset(rules)
-    return Snapshot(
-        tuple(entry for entry in snapshot.waiting if entry[1].rule in kept),
-        snapshot.arrivals,
-        {rule: time for rule, time in snapshot.newest.items() if rule in kept},
-        snapshot.late,
-    )

@@ -169,6 +169,7 @@ class Delivery:
         self._turn = asyncio.Lock()
         self._awake = asyncio.Event()
         self._awake.set()
+        self._resting = asyncio.Event()
 
     @property
     def failures(self) -> int:
@@ -183,7 +184,12 @@ class Delivery:
 
     def wake(self) -> None:
         """Look at the outbox now: something was committed, or the daemon has caught up."""
+        self._resting.clear()
         self._awake.set()
+
+    async def rest(self) -> None:
+        """Wait until all that can be done at the moment has been done."""
+        await self._resting.wait()
 
     async def run(self) -> None:
         """
@@ -382,6 +388,8 @@ class Delivery:
     async def _pause(self, seconds: float) -> None:
         idle = _IDLE if self._is_connected else math.inf
         limit = min(seconds, idle)
+        if not self._awake.is_set():
+            self._resting.set()
         try:
             async with asyncio.timeout(None if limit == math.inf else limit):
                 await self._awake.wait()

@@ -13,6 +13,7 @@ looked at again.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from alertd.tail.copies import Copies
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from alertd.tail.trouble import Troubles
 
 _AGAIN = 0.02
+_AT_ONCE = 100
+"""New files that are followed before others have a turn: some milliseconds."""
 
 _UNNAMED_LOOKS: Final = 3
 """
@@ -230,7 +233,9 @@ class Placement:
     async def _begin(self, source: Source, look: Look, fresh: list[Fresh]) -> None:
         known = {glob for glob in source.paths if self._roster.is_glob_known(source.name, glob)}
         look.by_target = {(file.source, file.target): file for file in self._roster}
-        for one in sorted(fresh, key=lambda one: (one.mtime_ns, one.path)):
+        for number, one in enumerate(sorted(fresh, key=lambda one: (one.mtime_ns, one.path)), 1):
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
             if await self._newcomers.begin(source, one, known, look):
                 fresh.remove(one)
                 look.by_target[source.name, one.target] = self._roster.of(source.name)[

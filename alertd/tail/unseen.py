@@ -401,8 +401,11 @@ class Unseen:
 
     def _say_unopened(self, source: Source, home: str, look: Look, nameless: list[Catch]) -> None:
         """Say how much was most likely in rotations that were listed, not opened, and are gone."""
+        unopened = self._unopened.pop((source.name, home), None)
+        if not unopened:
+            return  # as nearly always, and there may be ten thousand homes
         followed = self._roster.of(source.name)
-        gone = self._unopened.pop((source.name, home), set()) - look.inodes - followed.keys()
+        gone = {one for one in unopened if one not in look.inodes and one not in followed}
         gone -= {(one.content.device, one.content.inode) for one in nameless}
         sizes = [file.size for file in self._roster.at_home(source.name, home) if file.is_rotated]
         if gone and sizes:

@@ -81,6 +81,7 @@ def test_a_file_that_is_behind_holds_back_the_others_of_its_rule() -> None:
 
     assert ["alone"] == [alert.rule for alert in subject.release()]
     assert (1, {B}) == (subject.waiting, subject.slowest())
+    assert {"one", "two"} == subject.waiting_sources()
 
     subject.take(batch(5, name="two", file=B), Framing(), now=None)
     subject.at_end("two", B)
