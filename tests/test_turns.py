@@ -79,7 +79,7 @@ def test_a_look_serves_for_several_turns_and_longer_if_it_took_long(
 ) -> None:
     """With ten thousand files a look takes as long as many turns."""
     now = 100.0
-    monkeypatch.setattr(turns.time, "monotonic", lambda: now)
+    monkeypatch.setattr("alertd.turns.time.monotonic", lambda: now)
     subject = Turns()
     assert subject.is_look_due
 

@@ -110,7 +110,8 @@ def test_what_is_remembered_of_files_does_not_grow_with_rotations(tmp_path: Path
     rule = error_rule()
 
     def remembered(watch: Watch) -> int:
-        tables = (value for value in vars(watch).values() if isinstance(value, (dict, set)))
+        values = [*vars(watch).values(), *vars(watch._files).values()]
+        tables = (value for value in values if isinstance(value, (dict, set)))
         return sum(len(table) for table in tables)
 
     async def scenario() -> tuple[int, int, int]:
@@ -124,7 +125,7 @@ def test_what_is_remembered_of_files_does_not_grow_with_rotations(tmp_path: Path
             await tailer.scan()
             while await watch._turn():
                 pass
-            watch._look_again_at = 0.0
+            watch._files.clear()
             sizes.append(remembered(watch))
             log.rename(tmp_path / f"a.log.{number}")
             await tailer.scan()
@@ -162,7 +163,7 @@ def test_matches_wait_for_the_file_that_comes_after_the_one_just_read(tmp_path: 
         write(first, 9)
         write(other, 10)
         await tailer.scan()
-        watch._look_again_at = 0.0
+        watch._files.clear()
         while await watch._turn():
             pass
         await tailer.close()
