@@ -478,6 +478,133 @@ class TestNewTerm:
         assert log == answered(rules, log, format_="plain")
 
 
+class TestFlatline:
+    """``flatline``: fewer events than there should be."""
+
+    RULES = """
+        [rule.flatline]
+        kind = "absence"
+        match = {{ event = {{ exists = true }} }}
+        fewer_than = {fewer_than}
+        within = "30s"
+        cooldown = "30s"
+        {more}
+        """
+
+    def test_fewer_than_two_events_in_half_a_minute_ring(self) -> None:
+        """
+        ``test_flatline``: ten events, silence, ten events, silence.
+
+        ElastAlert rings when it looks, at 12:00:45, and at each further look.  alertd rings for the
+        very time, when the last event but one is half a minute old, and once for each silence.
+        """
+        rules = self.RULES.format(fewer_than=2, more="")
+        log = "\n".join(
+            [
+                burst("12:00:00", 10, "event=a"),
+                "  12:00:11 other=1",
+                "! 12:00:38 *",
+                "  12:00:45 other=2",
+                burst("12:00:50", 10, "event=b"),
+                "  12:01:11 other=3",
+                "! 12:01:28 *",
+                "  12:02:30 other=4",
+            ]
+        )
+
+        assert log == answered(rules, log)
+
+    def test_events_that_are_only_written_late_were_no_silence(self) -> None:
+        """
+        ``test_flatline``, where the events of 12:00:30 are read after ElastAlert looked.
+
+        A replay knows what was written and not when, and finds a silence at 12:01:08 alone.  Who
+        looks at the clock, as ElastAlert does and alertd's daemon, has rung at 12:00:38, too.
+        """
+        rules = self.RULES.format(fewer_than=2, more="")
+        log = "\n".join(
+            [
+                burst("12:00:00", 10, "event=a"),
+                "  12:00:45 other=1",
+                burst("12:00:30", 10, "event=b"),
+                "! 12:01:08 *",
+                "  12:01:11 other=2",
+            ]
+        )
+
+        assert log == answered(rules, log)
+
+    def test_no_event_at_all_rings(self) -> None:
+        """``test_flatline_no_data``: half a minute after the first sign of life of its source."""
+        rules = self.RULES.format(fewer_than=2, more="")
+        log = """
+              12:00:00 other=1
+            ! 12:00:30 *
+              12:35:00 other=2
+            """
+
+        assert log == answered(rules, log)
+
+    def test_an_event_is_enough_for_as_long_as_the_window_is(self) -> None:
+        """``test_flatline_count``: ElastAlert says at 12:00:35 what is so since 12:00:30."""
+        rules = self.RULES.format(fewer_than=1, more="")
+        log = """
+              12:00:00 event=1
+              12:00:10 other=1
+              12:00:20 other=2
+            ! 12:00:30 *
+              12:00:35 other=3
+            """
+
+        assert log == answered(rules, log)
+
+    def test_each_key_falls_silent_by_itself(self) -> None:
+        """
+        ``test_flatline_query_key``, and ``test_flatline_forget_query_key``.
+
+        Without ``forget_keys`` ElastAlert rings for each silent key whenever it looks, for ever.
+        alertd rings once for a key that falls silent, and then knows it no more: what may never
+        come again is not awaited.
+        """
+        rules = self.RULES.format(fewer_than=1, more='group_by = "event"')
+        log = """
+              12:00:00 event=key1
+              12:00:00 event=key2
+              12:00:00 event=key3
+              12:00:11 other=1
+              12:00:20 event=key3
+            ! 12:00:30 * event=key1
+            ! 12:00:30 * event=key2
+              12:00:45 other=2
+            ! 12:00:50 * event=key3
+              12:01:20 other=3
+              12:10:00 other=4
+            """
+
+        assert log == answered(rules, log)
+
+    def test_what_must_come_is_awaited_from_the_begin(self) -> None:
+        """
+        ElastAlert knows no key that has never come; the keys of ``expect`` are known without.
+
+        Each silence of theirs is told, also the next one.
+        """
+        rules = self.RULES.format(
+            fewer_than=1, more='group_by = "event"\nexpect = ["key1", "key2"]'
+        )
+        log = """
+              12:00:00 event=key1
+            ! 12:00:30 * event=key1
+            ! 12:00:30 * event=key2
+              12:02:00 event=key1
+              12:02:10 event=key3
+            ! 12:02:30 * event=key1
+              12:10:00 other=1
+            """
+
+        assert log == answered(rules, log)
+
+
 class TestCardinality:
     """``cardinality``: how many different values a field has."""
 
@@ -506,6 +633,38 @@ class TestCardinality:
             """
 
         assert log == answered(self.RULES, log)
+
+    def test_too_few_different_values_are_those_that_do_not_come(self) -> None:
+        """
+        ``test_cardinality_min``: fewer than four users in ten minutes.
+
+        ElastAlert rings at 12:15, because of the last ten minutes' users it knows one.  alertd has
+        no smallest number of values; who is awaited is named, and each is told who does not come.
+        """
+        rules = """
+            [rule.users]
+            kind = "absence"
+            match = { user = { exists = true } }
+            group_by = "user"
+            expect = ["bea", "cid", "zoe", "lou", "fay"]
+            fewer_than = 1
+            within = "10m"
+            """
+        log = """
+              12:00:00 user=bea
+              12:00:00 user=cid
+              12:05:00 user=zoe
+              12:05:00 user=lou
+              12:05:00 user=fay
+            ! 12:10:00 * user=bea
+            ! 12:10:00 * user=cid
+              12:14:00 user=zoe
+            ! 12:15:00 * user=fay
+            ! 12:15:00 * user=lou
+              12:15:01 user=zoe
+            """
+
+        assert log == answered(rules, log)
 
     def test_each_key_has_values_of_its_own(self) -> None:
         """

@@ -511,6 +511,37 @@ class TestSuppress:
         assert log == answered(rules, log, format_="plain")
 
 
+class TestCalendar:
+    """Calendar: an action at a time of day."""
+
+    def test_a_backup_that_is_not_ready_by_half_past_two(self) -> None:
+        """
+        The manual waits for it from 2:00 to 2:30, by a Calendar and a PairWithWindow.
+
+        SEC may say on which days; alertd's time of day is that of every day.
+        """
+        rules = """
+            [rule.backup]
+            kind = "absence"
+            match = 'BACKUP READY'
+            fewer_than = 1
+            by = "02:30"
+            within = "30m"
+            """
+        log = """
+              00:00:00 cron: started
+              02:10:00 db: BACKUP READY
+            ! 2026-03-02T02:30:00 *
+              2026-03-02T03:00:00 db: BACKUP READY
+              2026-03-03T02:00:01 db: BACKUP READY
+              2026-03-04T02:00:00 db: BACKUP READY
+            ! 2026-03-04T02:30:00 *
+              2026-03-04T12:00:00 cron: nothing
+            """
+
+        assert log == answered(rules, log, format_="plain", source='timezone = "UTC"')
+
+
 class TestJump:
     """Jump: which rules a line is shown to."""
 
