@@ -196,6 +196,262 @@ class TestFrequency:
         assert log == answered(rules, log, source='lateness = "20m"')
 
 
+class TestSpike:
+    """
+    ``spike``: so many times as many as in the window before.
+
+    ElastAlert rings at exactly ``spike_height`` times as many, alertd at more than ``times`` as
+    many: where its tests double a rate, ours must be a little less than 2.
+
+    Not asked again is ``threshold_ref``, below which ElastAlert compares with nothing.  What alertd
+    needs against a reference that is too small is ``min_count``, the ``threshold_cur`` there.
+    """
+
+    RULES = """
+        [rule.spike]
+        kind = "spike"
+        match = {{ event = {{ exists = true }} }}
+        times = {times}
+        min_count = {least}
+        within = "{within}"
+        {more}
+        """
+
+    def test_twice_as_many_as_before_ring(self) -> None:
+        """``test_spike_count``, upwards: 10, 10, 20."""
+        rules = self.RULES.format(times=1.9, least=10, within="10s", more="")
+        log = "\n".join(
+            [
+                burst("00:00:00", 10, "event=a", every=0),
+                burst("00:00:10", 10, "event=a", every=0),
+                burst("00:00:20", 20, "event=a", every=0, rings=[20]),
+            ]
+        )
+
+        assert log == answered(rules, log)
+
+    def test_exactly_twice_as_many_are_not_more_than_that(self) -> None:
+        """The same with ``times = 2``, where ElastAlert rings."""
+        rules = self.RULES.format(times=2, least=10, within="10s", more="")
+        log = "\n".join(
+            [
+                burst("00:00:00", 10, "event=a", every=0),
+                burst("00:00:10", 10, "event=a", every=0),
+                burst("00:00:20", 20, "event=a", every=0),
+                burst("00:00:20", 1, "event=a", rings=[1]),
+            ]
+        )
+
+        assert log == answered(rules, log)
+
+    def test_too_few_are_an_absence(self) -> None:
+        """
+        ``test_spike_count`` and ``test_spike``, downwards: 10, 10, 0; and ten a second, then none.
+
+        ElastAlert compares with the window before here, too.  alertd says how many there have to
+        be: what stops is nothing that an event could tell.
+        """
+        rules = """
+            [rule.drop]
+            kind = "absence"
+            match = { event = { exists = true } }
+            fewer_than = 4
+            within = "10s"
+            """
+        log = "\n".join(
+            [
+                burst("00:00:00", 10, "event=a", every=0),
+                burst("00:00:10", 10, "event=a", every=0),
+                "! 00:00:20 *",
+                "  00:00:21 other=1",
+            ]
+        )
+        assert log == answered(rules, log)
+
+        log = "\n".join(
+            [
+                burst("12:00:00", 50, "event=a"),
+                "! 12:00:56 *",
+                burst("12:01:15", 25, "event=a"),
+            ]
+        )
+        assert log == answered(rules, log)
+
+    def test_a_constant_rate_does_not_ring(self) -> None:
+        """``test_spike``: an event a second."""
+        rules = self.RULES.format(times=1.9, least=10, within="10s", more="")
+        log = burst("12:00:00", 100, "event=a")
+
+        assert log == answered(rules, log)
+
+    @staticmethod
+    def doubled(rings: bool) -> str:  # noqa: FBT001 - what is asked
+        """An event a second, and from 12:00:50 on another one a millisecond after each."""
+        seconds = [f"  12:00:{second:02} event=a" for second in range(50)]
+        for second in range(50, 60):
+            seconds += [f"  12:00:{second} event=a", f"  12:00:{second}.001 event=a"]
+        if rings:
+            seconds[-1] = seconds[-1].replace("  12", "! 12")
+        later = [burst(f"12:01:{second:02}", 2, "event=a", every=0.001) for second in range(40)]
+        return "\n".join(seconds + later)
+
+    def test_a_rate_that_doubles_rings_once_it_has_for_the_whole_window(self) -> None:
+        """``test_spike``: at the twentieth event in ten seconds, and not thrice as many."""
+        rules = self.RULES.format(times=1.9, least=10, within="10s", more="")
+        log = self.doubled(rings=True)
+        assert log == answered(rules, log)
+
+        rules = self.RULES.format(times=2.9, least=10, within="10s", more="")
+        log = self.doubled(rings=False)
+        assert log == answered(rules, log)
+
+    def test_fewer_than_min_count_are_no_spike(self) -> None:
+        """``test_spike`` with ``threshold_cur``: there are never 30."""
+        rules = self.RULES.format(times=1.9, least=30, within="10s", more="")
+        log = self.doubled(rings=False)
+
+        assert log == answered(rules, log)
+
+    def test_what_has_only_begun_is_no_spike(self) -> None:
+        """
+        ``test_spike`` with ``alert_on_new_data``: 25 events in the first 30 s there are.
+
+        ElastAlert rings, as it would after every start.  alertd judges nothing until the rule has
+        been watching for both windows.  More than 24 in 30 s, whatever was before, is a threshold.
+        """
+        rules = self.RULES.format(times=1.9, least=25, within="30s", more="")
+        log = burst("12:00:00", 45, "event=a")
+        assert log == answered(rules, log)
+
+        rules = """
+            [rule.many]
+            match = { event = { exists = true } }
+            more_than = 24
+            within = "30s"
+            """
+        log = burst("12:00:00", 45, "event=a", rings=[25])
+        assert log == answered(rules, log)
+
+    def test_each_key_is_compared_with_itself(self) -> None:
+        """
+        ``test_spike_query_key``: bob's events do not double ana's.
+
+        Bob is new, of whom ElastAlert says nothing unless it is told to.  alertd compares what is
+        new with none, so that ``min_count`` says how many of him would be many.
+        """
+        rules = self.RULES.format(times=1.9, least=15, within="10s", more='group_by = "event"')
+        ana = burst("12:00:00", 50, "event=ana")
+        both = [
+            f"  12:00:{second} event={name}" for second in range(50, 60) for name in ("bob", "ana")
+        ]
+        log = "\n".join([ana, *both])
+        assert log == answered(rules, log)
+
+        doubled = [line for line in both for _ in range(2 if line.endswith("ana") else 1)]
+        doubled[-1] = doubled[-1].replace("  12", "! 12")
+        log = "\n".join([ana, *doubled])
+        assert log == answered(rules, log)
+
+    def test_a_key_may_be_a_nested_field(self) -> None:
+        """``test_spike_deep_key``: each value of it is counted by itself."""
+        rules = self.RULES.format(times=1.9, least=2, within="10s", more='group_by = "foo.bar.baz"')
+        log = """
+              12:00:00 {"event": 1, "foo": {"bar": {"baz": "a"}}}
+              12:01:00 {"event": 1, "foo": {"bar": {"baz": "a"}}}
+              12:01:00 {"event": 1, "foo": {"bar": {"baz": "b"}}}
+            ! 12:01:00 {"event": 1, "foo": {"bar": {"baz": "a"}}}
+            """
+
+        assert log == answered(rules, log, format_="json")
+
+    def test_keys_that_rise_and_keys_that_are_new(self) -> None:
+        """
+        ``test_spike_terms``: bob rises from 5 to 27, ana from 22 to 25 does not; cid and dan begin.
+
+        At 0:10 nothing rings: there is no whole window before yet.  That cid is new rings as with
+        ``alert_on_new_data``, and once.
+        """
+        group_by = 'group_by = "event"'
+        counts = [
+            ("00:01:00", "ana", 10, []),
+            ("00:01:00", "bob", 5, []),
+            ("00:10:00", "ana", 22, []),
+            ("00:10:00", "bob", 5, []),
+            ("00:25:00", "ana", 25, []),
+        ]
+
+        def log_of(*counts: tuple[str, str, int, list[int]]) -> str:
+            return "\n".join(
+                burst(begin, count, f"event={name}", every=0, rings=rings)
+                for begin, name, count, rings in counts
+            )
+
+        rules = self.RULES.format(times=2, least=5, within="10m", more=group_by)
+        log = log_of(*counts, ("00:25:00", "bob", 27, [11]))
+        assert log == answered(rules, log)
+
+        rules = self.RULES.format(times=2, least=50, within="10m", more=group_by)
+        log = log_of(
+            *counts,
+            ("00:25:00", "bob", 27, []),
+            ("00:27:00", "ana", 10, []),
+            ("00:27:00", "bob", 12, []),
+            ("00:27:00", "cid", 100, [50]),
+            ("00:30:00", "dan", 100, [50]),
+            ("00:30:00", "cid", 100, []),
+        )
+        assert log == answered(rules, log)
+
+    def test_a_rate_that_stays_high_is_a_spike_once(self) -> None:
+        """
+        ``test_spike_terms_query_key_alert_on_new_data``: 10, 10, 10, none, and then 20 each.
+
+        The mail of 0:26 is the only one; ElastAlert empties its windows then, in alertd the
+        cooldown holds until the rate is what it was before.
+        """
+        rules = self.RULES.format(times=1.5, least=1, within="10m", more='group_by = "event"')
+        log = "\n".join(
+            [
+                burst("00:01:00", 10, "event=ana", every=0),
+                burst("00:06:00", 10, "event=ana", every=0),
+                burst("00:11:00", 10, "event=ana", every=0),
+                burst("00:21:00", 20, "event=ana", every=0),
+                burst("00:26:00", 20, "event=ana", every=0, rings=[1]),
+                burst("00:31:00", 20, "event=ana", every=0),
+                burst("00:36:00", 20, "event=ana", every=0),
+                burst("00:41:00", 20, "event=ana", every=0),
+            ]
+        )
+
+        assert log == answered(rules, log)
+
+
+class TestSpikeAggregation:
+    """``spike_aggregation``: so many times as much, of a number that is computed of values."""
+
+    def test_a_percentile_that_rises_is_compared_with_a_number(self) -> None:
+        """
+        ``test_spike_percentiles``: the 95th percentile of bytes, first 0 and then 9,879.
+
+        alertd compares counts with what was before, and what it measures with a number that
+        somebody chose: a percentile that is compared with another one would need all values kept.
+        """
+        rules = """
+            [rule.bytes]
+            kind = "metric"
+            metric = "p95"
+            value = "bytes"
+            within = "5m"
+            more_than = 5000
+            """
+        log = """
+              02:00:00 bytes=0.0
+            ! 12:00:00 bytes=9879.0
+            """
+
+        assert log == answered(rules, log)
+
+
 class TestBlacklist:
     """``blacklist``: a field has one of these values."""
 
