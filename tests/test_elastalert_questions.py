@@ -372,7 +372,7 @@ class TestSpike:
         ``alert_on_new_data``, and once.
         """
         group_by = 'group_by = "event"'
-        counts = [
+        counts: list[tuple[str, str, int, list[int]]] = [
             ("00:01:00", "ana", 10, []),
             ("00:01:00", "bob", 5, []),
             ("00:10:00", "ana", 22, []),

@@ -14,6 +14,8 @@ import pytest
 
 from alertd import demo
 from alertd.config import load
+from alertd.config.kinds import KEYS_OF, Keys
+from alertd.config.schema import RuleTable, StepTable
 from alertd.core.events import Notice
 from alertd.core.render import render_alert
 from alertd.matchers import compile_matchers
@@ -21,6 +23,8 @@ from alertd.replay import Recording, Replay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from alertd.core.rules import Kind
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -88,6 +92,41 @@ def test_mail_is_what_the_example_sends(tmp_path: Path) -> None:
     text = str(body.get_content()).replace("\r\n", "\n").partition("\n-- \n")[0]
     shown = f"{headers}\n{text}".replace(str(tmp_path), "/var/log/mobile")
     assert f"```\n{shown}```\n" in README, shown
+
+
+PEERS = {
+    *("any", "blacklist", "whitelist", "change", "frequency", "spike", "flatline", "new_term"),
+    *("cardinality", "metric_aggregation", "spike_aggregation", "percentage_match"),
+    *("Single", "SingleWithScript", "SingleWithSuppress", "Pair", "PairWithWindow"),
+    *("SingleWithThreshold", "SingleWith2Thresholds", "EventGroup", "Suppress", "Calendar"),
+    *("Jump", "Options"),
+}
+THEIRS = {"timeframe", "num_events", "thresh", "min_cardinality"}
+"""Keys of theirs that are named beside ours."""
+
+
+def test_every_rule_type_of_the_peers_is_asked_with_keys_that_there_are() -> None:
+    """Behind each kind stand keys that it needs or may have, or that all kinds may have."""
+    table = README.partition("| There | Here |")[2].partition("\n\n")[0]
+    rows = [row.split(" | ") for row in table.splitlines()[2:]]
+    named = [name for there, _ in rows for name in re.findall(r"`(\w+)`", there)]
+    assert sorted(PEERS) == sorted(named)
+
+    steps = StepTable.known.keys()
+    common = RuleTable.known.keys() - {key for keys in KEYS_OF.values() for key in of_kind(keys)}
+    for there, here in rows:
+        kind: Kind = "threshold"
+        for key, value in re.findall(r"`(\w+)(?: = ([^`]*))?`", here):
+            if key == "kind":
+                kind = next(each for each in KEYS_OF if value == f'"{each}"')
+                continue
+            known = common | of_kind(KEYS_OF[kind]) | (steps if "`step`" in here else set())
+            assert key in known | THEIRS, (there, key)
+
+
+def of_kind(keys: Keys) -> set[str]:
+    """The keys that not every kind has."""
+    return {*keys.needs, *keys.may}
 
 
 def test_extras_that_the_commands_install_exist() -> None:
