@@ -113,20 +113,36 @@ class Engine:
 
     def begin(self, stream: Stream, time: float, trail: list[Match] | None = None) -> None:
         """
-        Tell a stream's rules from when on they have been watching, once.
+        Tell a stream's rules from when on they have been watching, at the latest.
 
         Args:
             stream: Which one.
-            time: Unix seconds of the first line that was looked at, or of when there was none.
+            time: Unix seconds of the first line of a file.
+            trail: See ``feed``.
+        """
+        for keyspace in self._beginning.get(stream, ()):
+            self._begin(keyspace, time, trail)
+
+    def begun(self, stream: Stream, time: float, trail: list[Match] | None = None) -> None:
+        """
+        Tell a stream's rules that no earlier line will come.
+
+        Args:
+            stream: Which one.
+            time: Unix seconds from which on those have been watching that know of no line.
             trail: See ``feed``.
         """
         for keyspace in self._beginning.pop(stream, ()):
-            keyspace.begin(time)
-            if trail is not None:
-                trail.append(Match(keyspace.rule.name, (), time, "", BEGUN, ""))
+            if keyspace.is_beginning:
+                self._begin(keyspace, time, trail)
+
+    @staticmethod
+    def _begin(keyspace: Keyspace, time: float, trail: list[Match] | None) -> None:
+        if keyspace.begin(time) and trail is not None:
+            trail.append(Match(keyspace.rule.name, (), time, "", BEGUN, ""))
 
     def has_begun(self, stream: Stream) -> bool:
-        """Tell whether no rule of a stream must be told yet from when on it has been watching."""
+        """Tell whether no rule of a stream asks from when on it has been watching."""
         return stream not in self._beginning
 
     def advance(

@@ -159,17 +159,25 @@ class Keyspace:
         """Whether its rule must still be told from when on it has been watching."""
         return self._kind.asks_since and self.since is None
 
-    def begin(self, time: float) -> None:
+    def begin(self, time: float) -> bool:
         """
-        Take up from when on the rule has been watching, if its kind asks and has not been told.
+        Take up from when on the rule has been watching; before any match, it may become earlier.
 
         Args:
             time: Unix seconds of the first line that was looked at, or of when there was none.
+
+        Returns:
+            Whether that was news.
         """
-        if self.is_beginning:
-            self.since = time
-            for key in self._kind.awaited(self.rule):
+        if not self._kind.asks_since or (self.since is not None and time >= self.since):
+            return False
+        self.since = time
+        for key in self._kind.awaited(self.rule):
+            if key in self._detectors:
+                self._detectors[key].watch_from(time)
+            else:
                 self._admit(key, time)
+        return True
 
     def shed(self) -> None:
         """Forget half of the evidence, that of the keys that were seen longest ago."""

@@ -205,9 +205,16 @@ class Ordering:
         return list(self._pop(EVERYTHING))
 
     @property
-    def is_drained(self) -> bool:
-        """Whether all files have been read to their ends, and nothing waits."""
-        return not (self._fronts or self.waiting)
+    def settled(self) -> float:
+        """
+        Unix seconds before which nothing is left that has been written.
+
+        Infinity when all files have been read to their ends and nothing waits.
+        """
+        if self._fronts:
+            return -math.inf
+        self._sort_fresh()
+        return self._heap[0][0] if self._heap else math.inf
 
     def deadline(self) -> float | None:
         """Return the Unix seconds by the clock at which something will have waited enough."""

@@ -105,8 +105,7 @@ class Pipeline:
         self.counters_of: dict[str, Counters] = {}
         # Every match that was judged since the journal was taken, and what else `repeat` needs.
         self._released: list[Match] = []
-        # The least time of the first lines of files, where rules ask from when on they watch.
-        self._first_times: dict[Stream, float] = {}
+        # Files whose first time has been looked for, where rules ask from when on they watch.
         self._first_looked: set[tuple[Stream, File]] = set()
         self._reapply(stored)
         self._arrange(self._thaw_waiting(stored.waiting))
@@ -271,8 +270,9 @@ class Pipeline:
             nothing else may be asked of this pipeline.
         """
         for stream, ordering in self._orderings.items():
-            if ordering.is_drained and not any(source in unread for source in stream):
-                yield from self._pass_time(stream, now - ordering.lateness - GRACE_SECONDS)
+            time = min(now - ordering.lateness - GRACE_SECONDS, ordering.settled)
+            if time > -math.inf and not any(source in unread for source in stream):
+                yield from self._pass_time(stream, time)
 
     def next_deadline(self) -> float:
         """Return the Unix seconds by the clock at which ``advance`` has something to do."""
@@ -325,8 +325,6 @@ class Pipeline:
         frozen = {_stored(stream): ordering.freeze() for stream, ordering in old._orderings.items()}
         self._arrange({key: snapshot.only(same) for key, snapshot in frozen.items()})
         self._released = old._released
-        self._first_times = old._first_times
-        self._first_looked = old._first_looked
         self.counters = old.counters
         self.counters_of = old.counters_of
         self.own = old.own
@@ -382,8 +380,7 @@ class Pipeline:
     def _judge(self, stream: Stream, matches: list[Match]) -> list[Alert]:
         if not matches:
             return []
-        if stream in self._first_times:
-            self._begin(stream, self._first_times[stream])
+        self._end_beginning(stream, matches[0].time)
         return [self._highlight(alert) for alert in self.engine.feed(matches, self._trail)]
 
     @property
@@ -392,15 +389,15 @@ class Pipeline:
 
     def _pass_time(self, stream: Stream, time: float) -> Iterator[list[Alert]]:
         """Let time pass for a stream whose lines up to then have all been read."""
-        if not self.engine.has_begun(stream):
-            self._begin(stream, self._first_times.get(stream, time))
+        self._end_beginning(stream, time)
         for alerts in self.engine.advance(stream, time, self._trail):
             yield [self._highlight(alert) for alert in alerts]
 
-    def _begin(self, stream: Stream, time: float) -> None:
-        self.engine.begin(stream, time, self._trail)
-        self._first_times.pop(stream, None)
-        self._first_looked = {looked for looked in self._first_looked if looked[0] != stream}
+    def _end_beginning(self, stream: Stream, time: float) -> None:
+        """Let a stream's rules that ask know that they have watched from some time on."""
+        if not self.engine.has_begun(stream):
+            self.engine.begun(stream, time, self._trail)
+            self._first_looked = {looked for looked in self._first_looked if looked[0] != stream}
 
     def _note_beginning(self, batch: Batch, framing: Framing) -> None:
         """Find the time of the first line of a file, as long as some rule asks for it."""
@@ -411,7 +408,7 @@ class Pipeline:
             self._first_looked.add(looked)
             time = first_time(self.matchers[batch.source], batch, framing)
             if time is not None:
-                self._first_times[stream] = min(time, self._first_times.get(stream, time))
+                self.engine.begin(stream, time, self._trail)
 
     def _highlight(self, alert: Alert) -> Alert:
         """Mark in an alert's lines what matched: left until now because few matches are shown."""

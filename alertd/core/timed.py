@@ -35,11 +35,12 @@ class TimedKeyspace(Keyspace):
         """Unix seconds of the earliest deadline, or infinity."""
         return self._deadlines.due
 
-    def begin(self, time: float) -> None:
+    def begin(self, time: float) -> bool:
         """Take up from when on the rule has been watching; see ``Keyspace``."""
-        super().begin(time)
+        is_news = super().begin(time)
         for key in self._detectors:
             self._deadlines.note(key)
+        return is_news
 
     def feed(self, match: Match) -> Alert | None:
         """Hand a match to its key's detector; return the alert that it raises, if any."""

@@ -110,9 +110,11 @@ class Absence(Detector):
         missing += f" came{whose}"
         if rule.by is not None:
             window = (
-                f"in the {exactly(rule.within)} before" if rule.within else "since the day before"
+                f"in the {exactly(rule.within)} before"
+                if rule.within
+                else f"since {rule.by.shown} the day before"
             )
-            return f"at {_told(rule.by)} if {missing} {window}"
+            return f"at {rule.by.shown} ({rule.by.zone}) if {missing} {window}"
         span = f"{'for' if few == 1 else 'within'} {exactly(rule.within)}"
         last = "the last one" if few == 1 else f"the {ordinal(few)} last one"
         return f"when {missing} {span}: at {_clock(_NOON + rule.within)} if {last} came at 12:00"
@@ -123,7 +125,7 @@ class Absence(Detector):
         few = rule.more_than + 1
         if rule.by is not None:
             text = super(Absence, Absence).afterwards(rule, about) if rule.cooldown else ""
-            return text or "; again every day of which that is so"
+            return text or "; and again every day on which that is so"
         again = "one comes" if few == 1 else f"{few:,} come within {exactly(rule.within)}"
         text = f"; then stays quiet{about} until {again} again"
         if rule.cooldown <= (rule.within if few == 1 else 0):
@@ -252,10 +254,6 @@ def _whose(rule: Rule) -> str:
     if len(named) > _NAMED_KEYS:
         named = [*named[:_NAMED_KEYS], f"one of {len(named) - _NAMED_KEYS} more"]
     return f" for {fields} {listed(named, 'or')}"
-
-
-def _told(by: Daily) -> str:
-    return f"{by.shown} ({by.zone})"
 
 
 def _clock(seconds: float) -> str:

@@ -161,7 +161,7 @@ class Detector(ABC):
         raise AssertionError("there is no deadline")  # pragma: no cover - then nobody asks
 
     def watch_from(self, since: float) -> None:
-        """Take up from when on its rule has been watching, once, before anything is fed."""
+        """Take up from when on its rule has been watching; before it is fed that may move back."""
         del since
 
     @abstractmethod

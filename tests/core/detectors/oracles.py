@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -233,6 +233,73 @@ def spikes(by: Rule, happened: Sequence[Event], since: float = 0.0) -> Iterator[
             continue
         if count > Fraction(sum(others), len(others)) * Fraction(*by.times):
             yield Found(event.time, event.key, count, ())
+
+
+def silences(by: Rule, happened: Sequence[Event], since: float, end: float) -> list[Found]:
+    """
+    Every key that is missing, by living through all seconds from one to the other.
+
+    Times are whole seconds, and so is what the rule says.
+    """
+    expected = [key for key, *_ in by.expect] if by.group_by else [""]
+    keys = sorted({event.key for event in happened}) if by.group_by and not expected else expected
+    found = [
+        one
+        for key in keys
+        for one in (daily_silences if by.by else window_silences)(
+            by, key, [event.time for event in happened if key in ("", event.key)], since, end
+        )
+    ]
+    return sorted(found, key=lambda one: (one.time, one.key))
+
+
+def window_silences(
+    by: Rule, key: str, times: Sequence[float], since: float, end: float
+) -> Iterator[Found]:
+    """Every second from which on fewer than enough lie in the window, once."""
+    is_expected = not by.group_by or bool(by.expect)
+    armed = since if is_expected else None
+    is_silent, previous = False, -math.inf
+    for now in range(int(since), int(end)):
+        for number, time in enumerate(times):
+            if time != now:
+                continue
+            before = [one for one in times[:number] if one > now - by.within]
+            if armed is None or (is_silent and not is_expected and not before):
+                armed, is_silent = now, False
+            if len(before) >= by.more_than:
+                is_silent = False
+        count = sum(now - by.within < one <= now for one in times)
+        is_time = armed is not None and now >= max(armed + by.within, previous + by.cooldown)
+        if is_time and not is_silent and count <= by.more_than:
+            yield Found(now, key, count, ())
+            is_silent, previous = True, now
+
+
+def daily_silences(
+    by: Rule, key: str, times: Sequence[float], since: float, end: float
+) -> Iterator[Found]:
+    """Every day with fewer than enough since the day before, or within the window."""
+    assert by.by is not None
+    is_expected = not by.group_by or bool(by.expect)
+    moments = [by.by.after(since - 3 * 86_400)]
+    while moments[-1] < end:
+        moments.append(by.by.after(moments[-1]))
+    armed = since if is_expected else None
+    waiting, previous = list(times), -math.inf
+    for before, now in pairwise(moments[:-1]):
+        while waiting and waiting[0] <= now:
+            armed = waiting[0] if armed is None else armed
+            waiting.pop(0)
+        begin = now - by.within if by.within else before
+        if armed is None or begin < armed:
+            continue
+        count = sum(begin < time <= now for time in times)
+        if count <= by.more_than and now >= previous + by.cooldown:
+            yield Found(now, key, count, ())
+            previous = now
+            if not is_expected and not count:
+                armed = None
 
 
 ORACLES: dict[Kind, Callable[[Rule, Sequence[Event]], Iterator[Found]]] = {
