@@ -450,7 +450,10 @@ CASES: Final = (
     Case(
         "C10",
         "remount,ro running / at start",
-        ("tests/test_state.py::test_c10_a_read_only_file_system_is_refused_at_the_start",),
+        (
+            "tests/test_state.py::test_c10_a_read_only_file_system_is_refused_at_the_start",
+            "tests/torture/test_on_the_machine.py::test_c10_a_disk_that_turns_read_only_pauses_reading_and_loses_nothing",
+        ),
     ),
     Case("C11", "fsync returns EIO", ("tests/test_state.py::test_c11_a_failed_fsync_is_final",)),
     Case(

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from datetime import UTC
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +19,6 @@ from alertd.tail import Tailer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -52,6 +52,34 @@ def full_disk(daemon: Alertd) -> Iterator[Path]:
     yield daemon.state / "ballast"
     daemon.close()
     subprocess.run(["umount", "-l", daemon.state], check=True)
+
+
+@pytest.fixture
+def failing_disk(daemon: Alertd, tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own under the daemon's state, and the file of the kernel that breaks it."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount")
+    image = tmp_path / "disk"
+    with image.open("wb") as file:
+        file.truncate(32 << 20)
+    subprocess.run(["mkfs.ext4", "-q", image], check=True)
+    daemon.state.mkdir(mode=0o700)
+    if not mount_again(image, daemon.state):
+        pytest.skip("this machine lets nobody mount")
+    daemon.state.chmod(0o700)
+    device = subprocess.run(
+        ["findmnt", "-no", "SOURCE", daemon.state], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    yield Path("/sys/fs/ext4") / Path(device).name / "trigger_fs_error"
+    daemon.close()
+    subprocess.run(["umount", "-l", daemon.state], check=True)
+
+
+def mount_again(image: Path, place: Path) -> bool:
+    """Mount a disk that turns read-only when something is wrong with it; say whether it works."""
+    subprocess.run(["umount", "-l", place], check=False, capture_output=True)
+    options = ["-o", "loop,errors=remount-ro"]
+    return subprocess.run(["mount", *options, image, place], check=False).returncode == 0
 
 
 def fill(ballast: Path) -> None:
@@ -92,6 +120,29 @@ def test_c8_f14_a_full_disk_pauses_reading_and_loses_nothing(
     assert ["alertd/state-unwritable"] == [
         mail["X-Alertd-Rule"] for mail in mails if mail["X-Alertd-Rule"] != "error"
     ]
+
+
+@pytest.mark.needs("mkfs.ext4")
+def test_c10_a_disk_that_turns_read_only_pauses_reading_and_loses_nothing(
+    daemon: Alertd, box: Mailbox, log: Path, failing_disk: Path, tmp_path: Path
+) -> None:
+    """Once the disk is mended and alertd restarted, everything is told exactly once."""
+    append(log, "ERROR 1")
+    daemon.start()
+    box.wait_for(1)
+    daemon.wait_until_read(log)
+    failing_disk.write_text("1")
+    append(log, "ERROR 2", "ERROR 3")
+    status = daemon.wait_until("degraded", lambda status: status["trouble"] is not None)
+    daemon.stop()
+    assert mount_again(tmp_path / "disk", daemon.state)
+    daemon.start()
+    box.wait_for(3)
+    daemon.wait_until_read(log)
+    daemon.wait_until("all told", lambda status: status["outbox"]["pending"] == 0)
+
+    assert "cannot write the state" in status["trouble"]
+    assert 3 == len(box.mails) == len(box.alerts())
 
 
 @pytest.mark.needs("strace")
