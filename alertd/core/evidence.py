@@ -99,7 +99,7 @@ class Evidence:
 
 class EvidenceOfSteps(Evidence):
     """
-    The first line of a key's sequence, the last ones, and each before one for another step.
+    The lines of a key's sequence; where they are too many, not those in the middle of a step.
 
     Behind the key of a match stands for which steps it will do, the latest of them first: that is
     the one it is shown for.
@@ -115,12 +115,10 @@ class EvidenceOfSteps(Evidence):
         lines.append(shortened(match))
         if match.time - lines[0].time >= span:
             del lines[0]
-        if len(lines) > MOST_LINES:
+        if len(lines) > self.shown:
             steps = [line.key[-1][0] for line in lines]
-            repeated = (at for at in range(1, len(steps) - 1) if steps[at] == steps[at + 1])
-            at = next(repeated, None)
-            if at is not None or len(lines) > self.shown:
-                del lines[at or 1]
+            inner = (at for at in range(1, len(steps) - 1) if steps[at] == steps[at + 1])
+            del lines[next(inner, 1)]
         self.weight = sum(len(line.line) + LINE_OVERHEAD for line in lines)
         return self.weight - before
 

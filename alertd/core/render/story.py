@@ -200,7 +200,7 @@ def _delay(notice: Notice, timezone: tzinfo, sent_at: float) -> str:
         return ""
     late = f"Delayed: this happened {duration(sent_at - happened)} ago."
     if notice.raised_at - happened > _LATE_AFTER:
-        if notice.alert.silence is not None:
+        if notice.alert.silence is not None or _is_by_time(notice.alert):
             known = moment_near(notice.raised_at, happened, timezone)
             return f"{late} alertd had read what came until then at {known}."
         return (
@@ -220,11 +220,12 @@ def _facts(
 
     silence = alert.silence
     if silence is None:
-        facts += [("Last", when(alert.time)), ("First", when(alert.since))]
+        last = "Time was up" if _is_by_time(alert) else "Last"
+        facts += [(last, when(alert.time)), ("First", when(alert.since))]
     else:
-        last = "none yet" if silence.last_seen is None else when(silence.last_seen)
+        seen = "none yet" if silence.last_seen is None else when(silence.last_seen)
         facts += [
-            ("Last one", last),
+            ("Last one", seen),
             ("Time was up", when(alert.time)),
             ("Watched since", when(silence.watched)),
         ]
@@ -271,10 +272,7 @@ def _excerpts(alert: Alert, timezone: tzinfo, limit: int) -> list[Excerpt | str]
         if not is_one_file:
             title += f" in {visible(shortened(sample.path, limit))}"
         if (sample.path, sample.offset) == (alert.path, alert.offset):
-            # What time alone raised is later than any line.
-            title += (
-                ", the line that rang" if sample.time == alert.time else ", the last before that"
-            )
+            title += ", the last before that" if _is_by_time(alert) else ", the line that rang"
         excerpts.append(_excerpt(sample, title, limit))
     left_out = alert.count - sum(sample.time >= alert.since for sample in shown)
     if is_apart and left_out > 0:
@@ -292,6 +290,11 @@ def _last_seen(alert: Alert, timezone: tzinfo, limit: int) -> list[Excerpt | str
             title += ", the last one"
         excerpts.append(_excerpt(sample, title, limit))
     return excerpts
+
+
+def _is_by_time(alert: Alert) -> bool:
+    """Tell whether time alone raised it, later than any line."""
+    return bool(alert.last) and alert.time > alert.last[-1].time
 
 
 def _excerpt(sample: Sample, title: str, limit: int) -> Excerpt:
