@@ -271,3 +271,52 @@ def toml(value: object) -> str:
     if isinstance(value, dict):
         return f"{{ {', '.join(f'{key} = {toml(below)}' for key, below in value.items())} }}"
     return json.dumps(value, ensure_ascii=False)
+
+
+SEQUENCE = """
+[source.auth]
+paths = ["/var/log/auth.log"]
+timestamp = "none"
+[rule.break-in]
+kind = "sequence"
+group_by = "ip"
+within = "10m"
+step = [
+  {{ match = 'Failed for (?P<ip>\\S+)$', count = 2 }},
+  {{ match = 'Accepted for (?P<ip>\\S+)$'{absent} }},
+]
+[[rule.break-in.test]]
+every = "{every}"
+lines = ["Failed for a", "Failed for b", "Failed for a", "other", "Accepted for {whom}", "other"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("absent", "every", "whom", "problem"),
+    [
+        ("", "60s", "a", "expected 0 alerts, got 1: rang at line 5"),
+        ("", "150s", "a", "line 4 does not"),
+        ("", "60s", "b", "line 4 does not"),
+        (", absent = true", "60s", "a", "line 4 does not"),
+        # The last line comes at the deadline, and then after it.
+        (", absent = true", "200s", "b", "line 4 does not"),
+        (", absent = true", "201s", "b", "expected 0 alerts, got 1: rang at line 3"),
+    ],
+)
+def test_a_sequence_is_tested_like_any_rule(
+    tmp_path: Path, absent: str, every: str, whom: str, problem: str
+) -> None:
+    """Also for what does not come: as far as the last line."""
+    path = tmp_path / "alertd.toml"
+    text = EMAIL + SEQUENCE.format(absent=absent, every=every, whom=whom)
+    rang = int("rang" in problem)
+    problems = []
+    for expected in (rang, 1 - rang):
+        path.write_text(f"{text}alerts = {expected}\n")
+        loaded = config.load(path, {})
+        matchers = compile_matchers(loaded.sources, loaded.rules)
+        [result] = run_tests(loaded.tests, loaded.rules, loaded.sources, matchers)
+        problems.append(result.problem)
+
+    assert not problems[0]
+    assert problem in problems[1]

@@ -220,6 +220,21 @@ def test_a_line_that_has_no_key_in_any_step_lacks_the_field() -> None:
     assert {"fatal": 1} == counters.without_key
 
 
+def test_what_a_step_leaves_out_may_be_told_by_a_field_of_its_own() -> None:
+    """It is read although nothing else asks for it."""
+    by = following(
+        Step(SERVER_ERROR, (Conjunction((Condition("client.host", "equals", "a"),)),)),
+        Step(CHECKOUT),
+        group_by=(),
+    )
+
+    matches, _ = found(
+        by, ['{"status": 500, "client": {"host": "a"}}', '{"status": 500, "client": {"host": "b"}}']
+    )
+
+    assert [(1, ("1",))] == [(number, key) for number, key, _ in matches]
+
+
 def test_it_is_explained_for_which_steps_a_line_will_do() -> None:
     """And for which it will not, and why."""
     by = following(

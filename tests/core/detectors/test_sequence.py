@@ -183,6 +183,15 @@ def test_five_and_then_one(happened: list[Event], times: list[float]) -> None:
     assert times == [alert.time for alert in raised(BREAK_IN, happened)]
 
 
+@pytest.mark.parametrize(("last", "times"), [(59.999999, [59.999999]), (60.0, [])])
+def test_the_first_line_of_all_must_be_in_the_window(last: float, times: list[float]) -> None:
+    """Not only that of the line at hand, which may have begun anew."""
+    by = following(*steps(1, 2))
+    happened = [Event(0.0, "a", "1"), Event(30.0, "a", "2"), Event(40.0, "a", "1")]
+
+    assert times == [alert.time for alert in raised(by, [*happened, Event(last, "a", "2")])]
+
+
 def test_a_line_that_will_do_for_several_steps_follows_no_line_but_others() -> None:
     """Nor does the line that rings begin the next sequence."""
     twice = following(Step(A), Step(A))
@@ -301,6 +310,16 @@ def test_what_is_missing_is_told_without_the_lines_kept_for_mails() -> None:
 
     assert (60.0, "Fatal at 0.0", 0) == (alert.time, alert.first.line, keyspace.held)
     assert (0, None) == (alert.offset, alert.event_time)
+
+
+@pytest.mark.parametrize(("by", "text"), [(BREAK_IN, "111112"), (FORGOTTEN, "1")])
+def test_with_a_sequence_its_lines_go(by: Rule, text: str) -> None:
+    """And what they weighed."""
+    engine = Engine([by])
+    alerts = engine.feed([as_match(by, event) for event in lines(text)])
+    alerts += [alert for passed in engine.advance(("app",), 100.0) for alert in passed]
+
+    assert [1, 0] == [len(alerts), *(keyspace.held for keyspace in engine._keyspaces.values())]
 
 
 def test_a_late_line_is_told_as_any_that_time_alone_makes_an_alert() -> None:
