@@ -4,6 +4,9 @@ Which key's time is up next.
 A deadline moves with nearly every event of its key, mostly to later.  So a key stands in the queue
 once, at the earliest time that it has had since it was looked at; whether that still holds is asked
 when its turn comes.
+
+Trap: its turn may be a day away, and whoever writes the log chooses the keys.  So what does not
+hold any more is thrown out whenever it has become a quarter of what does.
 """
 
 from __future__ import annotations
@@ -17,8 +20,14 @@ if TYPE_CHECKING:
 
 Key: TypeAlias = tuple[str, ...]
 
-DEADLINE_BYTES = 250
-"""What a key costs here at most: an entry in a heap and one in a dictionary."""
+DEADLINE_BYTES = 320
+"""What a key costs here at most: an entry in a heap and one in a dictionary, and a quarter more."""
+
+STALE_SHARE = 4
+"""One in so many keys may be here beside those that have a deadline …"""
+
+_STALE = 16
+"""… and so many at least."""
 
 NEVER = math.inf
 
@@ -34,12 +43,13 @@ class Deadlines:
         due: The earliest one, or ``NEVER``.
     """
 
-    __slots__ = ("_deadline_of", "_heap", "_queued", "due")
+    __slots__ = ("_deadline_of", "_heap", "_most", "_queued", "due")
 
     def __init__(self, deadline_of: Callable[[Key], float]) -> None:
         self._deadline_of = deadline_of
         self._heap: list[tuple[float, Key]] = []
         self._queued: dict[Key, float] = {}
+        self._most = _STALE
         self.due = NEVER
 
     def note(self, key: Key) -> None:
@@ -48,11 +58,21 @@ class Deadlines:
         if deadline < self._queued.get(key, NEVER):
             self._queued[key] = deadline
             heapq.heappush(self._heap, (deadline, key))
+            if len(self._heap) > self._most:
+                self._clean()
         self._settle()
 
     def first(self) -> Key:
         """Return the key whose deadline is ``due``, of equal ones the least."""
         return self._heap[0][1]
+
+    def _clean(self) -> None:
+        """Throw out what does not hold any more."""
+        actual = ((key, self._deadline_of(key)) for key in self._queued)
+        self._queued = {key: deadline for key, deadline in actual if deadline != NEVER}
+        self._heap = [(deadline, key) for key, deadline in self._queued.items()]
+        heapq.heapify(self._heap)
+        self._most = len(self._heap) + max(len(self._heap) // STALE_SHARE, _STALE)
 
     def _settle(self) -> None:
         """Bring to the top what holds."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from alertd.core.deadlines import DEADLINE_BYTES, NEVER
+from alertd.core.deadlines import DEADLINE_BYTES, NEVER, STALE_SHARE
 from alertd.core.detectors import DETECTORS
 from alertd.core.events import BEGUN, PASSED, Match
 from alertd.core.keyspace import COOLING_SHARE, Keyspace, Snapshot
@@ -272,5 +272,5 @@ def worst_case_bytes(rule: Rule) -> int:
     kind = DETECTORS[rule.kind]
     key = KEY_BYTES + values + kind.worst_case_bytes(rule)
     if kind.is_timed(rule):
-        key += DEADLINE_BYTES
+        key += DEADLINE_BYTES + values // STALE_SHARE
     return keys * key + keys // COOLING_SHARE * (COOLING_BYTES + values)

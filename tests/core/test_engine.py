@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from core.examples import match, rule
 
 from alertd.core import engine
 from alertd.core.engine import Engine, worst_case_bytes
+from alertd.core.events import BEGUN, PASSED
 from alertd.core.keyspace import Keyspace
+
+if TYPE_CHECKING:
+    from alertd.core.events import Match
+    from alertd.core.rules import Rule
 
 PER_IP: dict[str, Any] = {"group_by": ("ip",)}
 
@@ -131,3 +136,84 @@ def test_a_reload_does_not_make_anew_what_judges_as_before(monkeypatch: pytest.M
     after.adopt(before)
 
     assert [3] == [alert.count for alert in after.feed([match(2, ("a",))])]
+
+
+def waiting(name: str = "fatal", **changes: Any) -> Rule:
+    """Make a rule that rings after 10 seconds without an event."""
+    settings = {"kind": "absence", "more_than": 0, "within": 10.0, "cooldown": 0.0}
+    return rule(name, **{**settings, **changes})
+
+
+def test_time_passes_for_all_rules_of_a_stream_before_a_later_match_of_any() -> None:
+    """The earliest deadline first; a match at a deadline comes before it."""
+    subject = Engine([waiting("slow"), waiting("fast"), rule("every", more_than=0, cooldown=0)])
+    subject.begin(("app",), 0.0)
+    subject.begun(("app",), 99.0)
+    early = subject.feed([match(4.0, rule="slow"), match(10.0, rule="every")])
+    late = subject.feed([match(30.0, rule="every")])
+
+    assert [("every", 10.0)] == [(alert.rule, alert.time) for alert in early]
+    assert [("fast", 10.0), ("slow", 14.0), ("every", 30.0)] == [
+        (alert.rule, alert.time) for alert in late
+    ]
+
+
+def test_a_stream_whose_time_is_not_up_says_when_it_will_be() -> None:
+    """Only its own rules count."""
+    subject = Engine([waiting("one", sources=("a",)), waiting("other", sources=("b",))])
+    subject.begun(("a",), 0.0)
+
+    assert subject.has_begun(("a",))
+    assert not subject.has_begun(("b",))
+    assert 10.0 == subject.next_deadline(("a",))
+    assert float("inf") == subject.next_deadline(("b",))
+    assert [] == list(subject.advance(("a",), 10.0))
+    assert [1] == [len(alerts) for alerts in subject.advance(("a",), 10.5)]
+
+
+def test_what_was_done_is_done_again_after_a_crash_and_no_more() -> None:
+    """
+    Each rule has its own snapshot, so it cannot be told from others' matches what time did to it.
+
+        begin   4       30
+        --------x---!---x--  killed
+    """
+    rules = [waiting(), rule("every", more_than=0, cooldown=0)]
+    trail: list[Match] = []
+    subject = Engine(rules)
+    subject.begin(("app",), 1.0, trail)
+    subject.begun(("app",), 1.0, trail)
+    shards = {each.name: Engine(rules).freeze(each.name) for each in rules}
+    subject.feed([match(4.0), match(30.0, rule="every")], trail)
+
+    again = Engine(rules, shards)
+    again.repeat(trail)
+    only_mine = Engine(rules, shards)
+    only_mine.repeat(each for each in trail if each.rule == "fatal")
+
+    assert [BEGUN, 4000, PASSED, 30_000] == [each.offset for each in trail]
+    assert again.has_begun(("app",))
+    assert {each.name: subject.freeze(each.name) for each in rules} == {
+        each.name: again.freeze(each.name) for each in rules
+    }
+    assert subject.freeze("fatal") == only_mine.freeze("fatal")
+
+
+def test_a_reload_goes_on_waiting_and_a_new_rule_begins() -> None:
+    """What has been waited for is not waited for anew."""
+    old = Engine([waiting(), waiting("changed")])
+    old.begun(("app",), 0.0)
+    subject = Engine(
+        [
+            waiting(recipients=("x@example.com",)),
+            waiting("changed", within=20.0),
+            waiting("new"),
+        ]
+    )
+    subject.adopt(old)
+
+    assert not subject.has_begun(("app",))
+    subject.begun(("app",), 7.0)
+    assert [("fatal", 10.0), ("new", 17.0), ("changed", 20.0)] == [
+        (alert.rule, alert.time) for alerts in subject.advance(("app",), 50.0) for alert in alerts
+    ]

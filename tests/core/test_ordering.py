@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from core.examples import match
@@ -327,3 +328,20 @@ def test_any_interleaving_gives_one_sorted_stream(
 
     assert expected == actual
     assert 0 == ordering.late
+
+
+def test_what_is_settled_is_what_was_read_and_does_not_wait() -> None:
+    """
+    Before the first match that waits, and nowhere while a file is behind, nothing is left.
+
+    With `lateness` there is always one that waits: that must not hold up what is older.
+    """
+    ordering = Ordering(lateness=10)
+
+    assert math.inf == ordering.settled
+    read(ordering, A, 100, at_end=False)
+    assert -math.inf == ordering.settled
+    ordering.at_end(A)
+    assert 100 == ordering.settled
+    ordering.release(now=110)
+    assert math.inf == ordering.settled

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+import pytest
 from core.examples import rule
 
 from alertd.core.events import Batch
@@ -14,7 +16,7 @@ from alertd.core.pipeline import Pipeline, Stored
 from alertd.core.rules import Condition, Conjunction, Pattern, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from alertd.core.rules import Rule
 
@@ -279,3 +281,147 @@ def test_what_goes_less_than_well_is_counted_by_source() -> None:
         name: counters.unparsable for name, counters in subject.counters_of.items()
     }
     assert 3 == subject.counters.unparsable
+
+
+def waiting(name: str = "fatal", **changes: Any) -> Rule:
+    """Make a rule that rings after 10 seconds without a fatal line."""
+    settings = {"kind": "absence", "more_than": 0, "within": 10.0, "cooldown": 0.0}
+    return rule(name, **{**settings, **changes})
+
+
+def advanced(subject: Pipeline, second: float, unread: Sequence[str] = ()) -> list[float]:
+    """Let the clock show a time; return when it rang."""
+    passed = subject.advance(START + second, unread)
+    return times([alert for alerts in passed for alert in alerts])
+
+
+def test_time_that_has_passed_rings_once_all_was_read() -> None:
+    """Two seconds later, because a line may lie in its writer's buffer for so long."""
+    subject = pipeline(waiting())
+    subject.take(batch(0, 5), Framing(), now=START)
+    subject.release()
+
+    assert START + 17 == subject.next_deadline()
+    assert [] == advanced(subject, 17)
+    assert [15] == advanced(subject, 17.5)
+    assert float("inf") == subject.next_deadline()
+
+
+def test_while_a_file_of_its_stream_is_behind_time_stands_still() -> None:
+    """And while a source has lines that nobody has even begun to read; others' do not matter."""
+    sources = [source("one"), source("two")]
+    rules = [waiting("mine", sources=("one",)), waiting("other", sources=("two",))]
+    subject = pipeline(*rules, sources=sources)
+    for name, file in (("one", A), ("two", B)):
+        subject.take(batch(0, file=file, name=name), Framing(), now=START)
+    subject.release()
+    subject.behind("one", A, START)
+
+    assert [10] == advanced(subject, 100)
+    subject.at_end("one", A)
+    assert [] == advanced(subject, 100, ["one"])
+    assert [10] == advanced(subject, 100)
+
+
+def test_a_rule_watches_from_the_first_line_of_any_of_its_files() -> None:
+    """Also where nothing of what it waits for is in them."""
+    subject = pipeline(waiting())
+    subject.behind("app", B, None)
+    subject.take(batch(5, 30, text="fine"), Framing(), now=START)
+    subject.release()
+    subject.take(batch(3, 28, file=B, text="fine"), Framing(), now=START)
+    subject.at_end("app", B)
+    subject.release()
+
+    assert [13] == advanced(subject, 40)
+
+
+def test_a_rule_without_any_line_watches_from_when_that_was_known() -> None:
+    """There is nothing to read: it begins now, less what may be on its way."""
+    subject = pipeline(waiting())
+
+    assert float("-inf") == subject.next_deadline()
+    assert [] == advanced(subject, 2)
+    assert START + 12 == subject.next_deadline()
+    assert [10] == advanced(subject, 12.5)
+
+
+def test_lateness_holds_up_what_came_since_and_nothing_older() -> None:
+    """A stream in which something always waits is not deaf for ever."""
+    sources = [source(lateness=60.0)]
+    rules = [waiting(), rule("every", match=(Pattern("fine"),), more_than=1000)]
+    subject = pipeline(*rules, sources=sources)
+    subject.take(batch(0), Framing(), now=START)
+    subject.take(batch(72, text="fine"), Framing(), now=START + 72)
+    subject.release(START + 72)
+
+    assert [] == advanced(subject, 72)
+    assert [10] == advanced(subject, 72.5)
+    assert 1 == subject.waiting
+
+
+def test_what_waits_is_judged_before_what_has_not_happened_since() -> None:
+    """A line that came late, but no later than allowed, was in time."""
+    sources = [source(lateness=60.0)]
+    subject = pipeline(waiting(), sources=sources)
+    subject.take(batch(0), Framing(), now=START)
+    late = msgspec.structs.replace(batch(8), read_at=START + 65)
+    subject.release(START + 65)
+    subject.take(late, Framing(), now=START + 65)
+
+    assert [] == advanced(subject, 79)
+    subject.release(START + 130)
+    assert [18] == advanced(subject, 130)
+
+
+@pytest.mark.parametrize("killed_after", [1, 2, 3, 4])
+def test_a_crash_at_any_moment_changes_nothing_about_time(killed_after: int) -> None:
+    """The beginning is known from the first line on, and what has passed, has passed."""
+    subject = pipeline(waiting())
+    shard = (0, subject.engine.freeze("fatal"))
+    journal = []
+    rang: list[float] = []
+
+    def take(its: Batch) -> list[float]:
+        subject.take(its, Framing(), now=START)
+        return []
+
+    steps: list[Callable[[], list[float]]] = [
+        lambda: take(batch(3, text="fine")),
+        lambda: advanced(subject, 20),
+        lambda: take(batch(16, 17)),
+        lambda: times(subject.release()),
+        lambda: advanced(subject, 40),
+    ]
+    for number, step in enumerate(steps, start=1):
+        rang += step()
+        journal.append((number, subject.take_journal() or b"\x90"))
+        if number == killed_after:
+            stored = Stored({"fatal": shard}, journal, subject.freeze_waiting())
+            subject = pipeline(waiting(), stored=stored)
+
+    assert [13, 27] == rang
+
+
+def test_a_replay_ends_with_the_newest_line() -> None:
+    """What comes after it nobody knows."""
+    subject = pipeline(waiting())
+    subject.take(batch(0, text="fine"), Framing(), now=None)
+    subject.take(batch(0), Framing(), now=None)
+
+    assert [] == times(subject.flush(START + 10))
+    assert [10] == times(subject.flush(START + 11))
+    assert [] == times(subject.flush(None))
+
+
+def test_a_rule_that_a_reload_adds_watches_from_the_next_line() -> None:
+    """It has not seen those before, so it must not miss what was in them."""
+    old = pipeline(waiting("old"))
+    old.take(batch(0), Framing(), now=START)
+    old.release()
+    subject = pipeline(waiting("old"), waiting("new"))
+    subject.adopt(old)
+    subject.take(batch(8, text="fine"), Framing(), now=START)
+    subject.release()
+
+    assert [10, 18] == advanced(subject, 30)

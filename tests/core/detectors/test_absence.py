@@ -409,14 +409,14 @@ def test_check_says_when_with_an_example(changes: dict[str, Any], expected: str)
     assert expected == sentence(absence(**changes))
 
 
-@pytest.mark.parametrize(("more_than", "within", "by"), [(0, 10.0, None), (500, 60.0, None)])
-def test_a_thousand_keys_take_no_more_than_their_worst_case(
+@pytest.mark.parametrize(("more_than", "within", "by"), [(0, 10.0, None), (100, 60.0, None)])
+def test_many_keys_take_no_more_than_their_worst_case(
     more_than: int, within: float, by: Daily | None
 ) -> None:
-    """All that hangs on the rule's keyspace, deadlines included, but the lines."""
-    by_ = absence(more_than=more_than, within=within, by=by, group_by=("host",), max_keys=1000)
+    """All that hangs on the rule's keyspace but the lines, after twice as many were pushed out."""
+    by_ = absence(more_than=more_than, within=within, by=by, group_by=("host",), max_keys=300)
     engine = Engine([by_])
-    for number in range(1000):
+    for number in range(900):
         key = (f"{number:04}" + "\U0001f642" * 252,)
         engine.feed([match(1e9 + each / 1e3, key, line="") for each in range(more_than + 3)])
     keyspace = engine._keyspaces["fatal"]
