@@ -259,12 +259,14 @@ class TestPairWithWindow:
 
         assert log == answered(rules, log, format_="plain")
 
-    def test_a_success_in_between_is_what_a_failed_count_begins_anew_after(self) -> None:
+    def test_three_failures_and_no_success(self) -> None:
         """
-        SEC's ``reset`` action: two failures, a success, and one failure more are not three.
+        SEC's ``reset`` action: after a success a threshold's count begins anew.
 
-        alertd's way to say "three failures and no success" is a sequence; three of a threshold are
-        three whatever else happens.
+        Two failures, a success, and one failure more do not ring in either.  Where three come in a
+        row SEC rings at once.  No line makes a threshold of alertd forget, for then who may write
+        that line could silence it; and a sequence rings a minute after the third, when it is sure
+        that no success follows.
         """
         rules = f"""
             [rule.three-and-never-in]
@@ -387,9 +389,68 @@ class TestSingleWith2Thresholds:
 
         assert log == answered(rules, log, format_="plain")
 
+    def test_a_router_that_has_been_quiet_for_an_hour_is_said_once(self) -> None:
+        """
+        The second threshold: none within an hour, counted from the last one.
+
+        Here that is a rule by itself, which also rings for a router with a single message.
+        """
+        rules = r"""
+            [rule.cpu-normal]
+            kind = "absence"
+            match = ' (?P<router>\S+): %SYS-3-CPUHOG: '
+            group_by = "router"
+            fewer_than = 1
+            within = "1h"
+            """
+        log = """
+              12:23:25 gw1.example.com gw1: %SYS-3-CPUHOG: the processor is busy
+              12:25:38 gw1.example.com gw1: %SYS-3-CPUHOG: the processor is busy
+              12:28:53 gw1.example.com gw1: %SYS-3-CPUHOG: the processor is busy
+            ! 13:28:53 * router=gw1
+              18:00:00 gw2.example.com gw2: nothing
+            """
+
+        assert log == answered(rules, log, format_="plain")
+
 
 class TestEventGroup:
     """EventGroup: several kinds of event, each often enough, within a time."""
+
+    def test_three_kinds_of_event_in_any_order(self) -> None:
+        """
+        The manual's host that probes the firewall, the web server and sshd within two minutes.
+
+        SEC wants five, three and two of them, and rings at the second failure, 01:14:12.  alertd
+        counts different kinds of event, each of which is there once it has been there: the first
+        failure is enough.
+        """
+        rules = r"""
+            [rule.prober]
+            kind = "distinct"
+            distinct = "what"
+            match = [
+                'kernel: (?P<what>iptables): .*SRC=(?P<ip>\S+) ',
+                ' (?P<ip>\S+) "GET \S+ HTTP/1\.1" (?P<what>4)\d\d$',
+                'sshd: (?P<what>Failed) \w+ for \S+ from (?P<ip>\S+) port \d+$',
+            ]
+            group_by = "ip"
+            more_than = 2
+            within = "2m"
+            """
+        failed = "sshd: Failed password for root from 203.0.113.7 port 46125"
+        log = "\n".join(
+            [
+                '  01:11:22 203.0.113.7 "GET /a HTTP/1.1" 404',
+                burst("01:12:52", 6, "kernel: iptables: SRC=203.0.113.7 DPT=21", every=3),
+                burst("01:13:51", 5, '203.0.113.7 "GET /a HTTP/1.1" 404', every=3),
+                burst("01:14:08", 1, failed.replace(".7", ".8")),
+                burst("01:14:11", 4, failed, rings=[1]),
+                '  01:14:34 203.0.113.7 "GET /a HTTP/1.1" 404',
+            ]
+        )
+
+        assert log == answered(rules, log, format_="plain")
 
     def test_failures_from_three_different_hosts(self) -> None:
         """The manual's last example counts hosts in Perl; here they are ``distinct``."""
