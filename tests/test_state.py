@@ -671,6 +671,18 @@ def test_s9_files_are_ours_alone_whatever_the_umask(directory: Path) -> None:
     assert 0o700 == directory.stat().st_mode & 0o777
 
 
+def test_s9_a_state_that_was_put_back_is_closed_to_others(directory: Path) -> None:
+    """A backup may have been unpacked with another mode; its log gets that of the database."""
+    commit(directory, Change(journal=b"1"))
+    (directory / "state.db").chmod(0o644)
+
+    async def work(state: State, _loaded: Loaded) -> dict[str, int]:
+        await state.commit(Change(journal=b"2"))
+        return modes_in(directory)
+
+    assert {0o600} == set(with_state(directory, work).values())
+
+
 @pytest.mark.parametrize("mode", [0o777, 0o770, 0o702])
 def test_s9_a_directory_that_others_may_write_in_is_refused(directory: Path, mode: int) -> None:
     """Whoever can write there can silence every alert."""
@@ -709,6 +721,35 @@ def test_s10_a_symlink_is_refused(directory: Path, tmp_path: Path, name: str) ->
     assert os.EX_NOPERM == error.exit_code
     assert f"{directory / name}: is a symlink" in str(error)
     assert "precious" == victim.read_text()
+
+
+def test_s10_a_lock_that_becomes_a_symlink_before_it_is_opened_is_refused(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S10: who follows it empties what it leads to."""
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+
+    def looked(path: Path) -> bool:
+        path.symlink_to(victim)
+        return False
+
+    monkeypatch.setattr("alertd.state.directory.refuse_foreign", looked)
+
+    assert "state dir not writable" in str(refusal(directory))
+    assert "precious" == victim.read_text()
+
+
+@pytest.mark.parametrize("name", ["state.db", "state.db-wal", "state.db-shm", "state.lock"])
+def test_s10_what_is_no_file_is_refused(directory: Path, name: str) -> None:
+    """A FIFO would hold up whoever opens it."""
+    directory.mkdir(mode=0o700)
+    os.mkfifo(directory / name)
+
+    error = refusal(directory)
+
+    assert os.EX_NOPERM == error.exit_code
+    assert f"{directory / name}: is not a file of ours" in str(error)
 
 
 def test_the_directory_itself_may_be_a_symlink(directory: Path, tmp_path: Path) -> None:

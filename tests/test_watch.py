@@ -288,3 +288,36 @@ def test_reading_waits_a_moment_for_the_mail_about_what_just_happened(
     alert_about(age, tmp_path, lambda: waits.append(age))
 
     assert expected == len(waits)
+
+
+def test_f7_files_take_turns(tmp_path: Path) -> None:
+    """A quiet file's line waits for one piece of a busy file, not for the rest of it."""
+    quiet, busy = tmp_path / "quiet.log", tmp_path / "busy.log"
+    busy.write_bytes(b"INFO nothing worth a word\n" * 1_000_000)
+    quiet.touch()
+    source = Source("app", (str(tmp_path / "*.log"),), UTC, timestamp="none", start_at="beginning")
+
+    async def scenario() -> tuple[int, bool]:
+        state = await State.open(tmp_path / "state")
+        await state.load()
+        tailer = Tailer([source], [])
+        watch = watch_over(tailer, source, error_rule(), state)
+        await tailer.open()
+        one, other = (
+            next(f for f in tailer.files() if f.path == str(path)) for path in (quiet, busy)
+        )
+        while other.offset == 0:
+            await watch._turn()
+        with quiet.open("a") as log:
+            log.write("ERROR\n")
+        tailer._hint({str(quiet)})
+        watch._look_again_at = 0.0
+        turns = 0
+        while one.is_behind:
+            await watch._turn()
+            turns += 1
+        await tailer.close()
+        await state.close()
+        return turns, other.is_behind
+
+    assert (1, True) == asyncio.run(scenario())

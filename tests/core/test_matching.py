@@ -400,6 +400,23 @@ def test_only_newlines_end_a_line() -> None:
     assert ["a\x0b\x0c\x1c\x85\u2028\rFatal\r"] == [match.line for match in found]
 
 
+def test_only_newlines_end_a_line_where_every_line_is_tested() -> None:
+    """Or its field is: also where no text is looked for (L13)."""
+    inside = "\x0b\x0c\x1c\x85\u2028\r"
+    plain = f"a{inside}b\nc\n".encode()
+    fields = f'{{"n": 1}}{chr(13)} \n{{"n": 7, "t": "{inside[3:5]}"}}\n'.encode()
+
+    every, _, _ = one_batch(plain, source(timestamp="none"), looking_for(""))
+    some, _, _ = one_batch(
+        fields,
+        source("json", timestamp="none"),
+        looking_for({"n": ("more_than", 5)}),
+    )
+
+    assert [0, len(plain) - 2] == [match.offset for match in every]
+    assert [fields.index(b"\n") + 1] == [match.offset for match in some]
+
+
 def test_what_is_no_text_is_shown_as_bytes() -> None:
     """It matches as U+FFFD, is counted, and its bytes can be read in the mail."""
     found, counters, _ = one_batch(b"Fatal \xff\n", source(), looking_for("Fatal \ufffd$"))
@@ -428,7 +445,10 @@ def test_a_byte_order_mark_is_no_text_at_the_start_of_a_file_only() -> None:
 
     found, _, _ = one_batch(content, source(), looking_for("^Fatal"))
 
+    later, _, _ = one_batch(content, source(), looking_for("^Fatal"), offset=1000)
+
     assert [0, 18] == [match.offset for match in found]
+    assert [1018] == [match.offset for match in later]
 
 
 @pytest.mark.parametrize("regex", ["x", "x*", "^"])

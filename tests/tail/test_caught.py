@@ -105,6 +105,32 @@ def test_generations_that_nobody_named_in_time_are_reported(
     assert ([missing * len(numbered(1, 10))] if missing > 0 else []) == lost
 
 
+def test_generations_that_took_a_little_longer_are_not_taken_for_lost_ones(
+    tmp_path: Path, log: Path
+) -> None:
+    """R25: nobody writes at an even pace; eight that were caught took ten per cent longer."""
+
+    async def scenario() -> tuple[list[bytes], list[int]]:
+        append(log, numbered(1, 10))
+        os.utime(log, (100, 100))
+        reading = Reading(source(tmp_path / "*.log*"))
+        await reading.settle()
+        at = 100.0
+        for step in range(1, 13):
+            for age in (2, 1):
+                if log.with_name(f"a.log.{age}").exists():
+                    log.with_name(f"a.log.{age}").rename(log.with_name(f"a.log.{age + 1}"))
+            rotate(log)
+            append(log, numbered(10 * step + 1, 10 * step + 10))
+            at += 1.1 if step <= 8 else 1.0
+            os.utime(log, (at, at))
+            name(reading, log)
+        await reading.settle()
+        return reading.lines, [problem.lost for problem in reading.tailer.take_problems()]
+
+    assert (expected(1, 130), []) == asyncio.run(scenario())
+
+
 def test_what_was_caught_is_read_once_by_each_source(tmp_path: Path, log: Path) -> None:
     """Two sources follow it; a crash follows, and the file is still held open by its writer."""
     sources = [source(log), source(tmp_path / "*.log", name="other")]

@@ -86,6 +86,26 @@ def test_l2_line_is_whole_after_a_restart_between_its_halves(log: Path) -> None:
     assert [b"one", b"two"] == asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 64])
+def test_l5_text_that_is_written_in_pieces(log: Path, size: int) -> None:
+    """L5: wherever a character, or a line's end, is cut: what is handed out are whole lines."""
+    lines = [f"zürich {number} 1 € \N{ROCKET}\r" for number in range(9)]
+    data = "".join(f"{line}\n" for line in lines).encode()
+
+    async def scenario() -> list[bytes]:
+        reading = Reading(source(log))
+        for start in range(0, len(data), size):
+            append(log, data[start : start + size])
+            await reading.tailer.scan()
+            await reading.read_all()
+        return [batch.data for batch in reading.batches]
+
+    batches = asyncio.run(scenario())
+
+    assert all(batch.endswith(b"\n") for batch in batches)
+    assert lines == b"".join(batches).decode().split("\n")[:-1]
+
+
 @pytest.mark.parametrize("glob", ["a.log", "*.log*"])
 def test_l3_last_line_never_ended(tmp_path: Path, log: Path, glob: str) -> None:
     """L3: what a rotated file ends with counts once, when the file has been idle for the grace."""
@@ -353,6 +373,35 @@ def test_changes_are_noticed_while_running(log: Path) -> None:
 
     assert expected(1, 20) == lines
     assert not is_early
+
+
+def test_f8_what_the_kernel_never_mentions_is_found_by_looking(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F8: as on network file systems: a file that grows, and one that takes its place."""
+
+    async def silence(_: Hints) -> None:
+        await asyncio.Event().wait()
+
+    async def scenario() -> list[bytes]:
+        append(log, numbered(1, 10))
+        reading = Reading(source(log), scan_interval=0.02)
+        await reading.tailer.open()
+        await reading.read_all()
+        running = asyncio.create_task(reading.tailer.run())
+        append(log, numbered(11, 20))
+        assert await reading.tailer.changed(10)
+        await reading.read_all()
+        log.rename(log.with_suffix(".log.1"))
+        append(log, numbered(21, 30))
+        assert await reading.tailer.changed(10)
+        await reading.read_all()
+        running.cancel()
+        await asyncio.wait([running])
+        return reading.lines
+
+    monkeypatch.setattr(Hints, "run", silence)
+    assert expected(1, 30) == asyncio.run(scenario())
 
 
 def test_f4_too_few_descriptors(tmp_path: Path) -> None:

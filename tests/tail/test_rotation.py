@@ -755,6 +755,32 @@ def test_r6_made_and_compressed_between_two_looks(log: Path, *, is_down: bool) -
     assert expected(1, 30) == asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_r6_rotated_while_down_before_anything_was_read(log: Path, *, is_packed: bool) -> None:
+    """R6: it was seen, long after it was written, and killed at once: nothing else tells it."""
+
+    async def scenario() -> tuple[list[bytes], list[str]]:
+        append(log.with_name("a.log.7"), b"from another time\n")
+        os.utime(log.with_name("a.log.7"), (1e9, 1e9))
+        append(log, numbered(1, 10))
+        os.utime(log, (1.1e9, 1.1e9))
+        reading = Reading(source(log))
+        await reading.tailer.scan()
+        reading.commit()
+        await reading.tailer.close()
+        rotate(log)
+        if is_packed:
+            compress(log.with_name("a.log.1"))
+        append(log, numbered(11, 20))
+        reading = reading.restart()
+        await reading.tailer.open()
+        await reading.settle()
+        await reading.idle()
+        return reading.lines, [problem.detail for problem in reading.tailer.take_problems()]
+
+    assert (expected(1, 20), []) == asyncio.run(scenario())
+
+
 def test_younger_files_wait_for_one_that_has_no_name_just_now(tmp_path: Path, log: Path) -> None:
     """A file that cannot be found after a restart is looked for before it is given up."""
 

@@ -233,6 +233,23 @@ def test_s12_a_loop_of_symlinks_ends(tmp_path: Path) -> None:
     assert [f"{tmp_path}/a/b/real.log"] == asyncio.run(run())
 
 
+def test_s12_nobody_descends_for_ever(tmp_path: Path) -> None:
+    """`**` goes 32 levels deep: a mount may lead back to where it is mounted."""
+    deep = tmp_path / "/".join("x" * 40)
+    deep.mkdir(parents=True)
+    for directory in (tmp_path / "x" / "x", deep):
+        append(directory / "a.log", "x")
+
+    async def run() -> list[str]:
+        tailer = Tailer([source(paths=(f"{tmp_path}/**/*.log",))], [])
+        await tailer.open()
+        paths = [file.path for file in tailer.files()]
+        await tailer.close()
+        return paths
+
+    assert [f"{tmp_path}/x/x/a.log"] == asyncio.run(run())
+
+
 def test_s19_a_bomb_takes_no_memory(tmp_path: Path) -> None:
     """A gigabyte of zeros in a megabyte is read in pieces, as far as anybody asks."""
     bomb = tmp_path / "app.log.1.gz"
