@@ -29,7 +29,15 @@ from alertd.core.streams import streams_of
 from alertd.core.timed import TimedKeyspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import (
+        Callable,
+        Collection,
+        Generator,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
 
     from alertd.core.events import Alert
     from alertd.core.rules import Rule
@@ -66,7 +74,7 @@ class Engine:
         self._stream_of = streams_of(rules)
         self._feeds: dict[str, Callable[[Match], Alert | None]] = {}
         # Of each stream, the rules for which time alone counts, and those that ask since when.
-        self._timed: dict[Stream, list[TimedKeyspace]] = {}
+        self._timed: dict[Stream, dict[str, TimedKeyspace]] = {}
         self._beginning: dict[Stream, list[Keyspace]] = {}
         self._fed = 0
         snapshots = {
@@ -87,18 +95,11 @@ class Engine:
             The alerts that they raise, in the same order.
         """
         timed = self._timed.get(self._stream_of[matches[0].rule]) if matches else None
-        alerts = []
-        feeds = self._feeds
         if timed:
-            for match in matches:
-                for passed in self._expired(timed, match.time, trail):
-                    alerts += passed
-                alert = feeds[match.rule](match)
-                if alert is not None:
-                    alerts.append(alert)
-                if trail is not None:
-                    trail.append(match)
+            alerts = self._feed_in_time(timed, matches, trail)
         else:
+            alerts = []
+            feeds = self._feeds
             for match in matches:
                 alert = feeds[match.rule](match)
                 if alert is not None:
@@ -109,6 +110,30 @@ class Engine:
         if self._fed >= EVIDENCE_CHECK:
             self._fed = 0
             self._bound_evidence()
+        return alerts
+
+    def _feed_in_time(
+        self,
+        timed: Mapping[str, TimedKeyspace],
+        matches: Sequence[Match],
+        trail: list[Match] | None,
+    ) -> list[Alert]:
+        """Judge matches, and before each of them the deadlines that have passed."""
+        alerts = []
+        # No deadline is earlier, and only one of the rule at hand can come to be.
+        due = _earliest(timed)
+        for match in matches:
+            if due < match.time:
+                for passed in self._expired(timed.values(), match.time, trail):
+                    alerts += passed
+                due = _earliest(timed)
+            alert = self._feeds[match.rule](match)
+            if match.rule in timed:
+                due = min(due, timed[match.rule].due)
+            if alert is not None:
+                alerts.append(alert)
+            if trail is not None:
+                trail.append(match)
         return alerts
 
     def begin(self, stream: Stream, time: float, trail: list[Match] | None = None) -> None:
@@ -160,11 +185,11 @@ class Engine:
             The alerts that each passed deadline raises, often none; others may have their turns in
             between, but nothing may be fed.
         """
-        return self._expired(self._timed.get(stream, []), now, trail)
+        return self._expired(self._timed.get(stream, {}).values(), now, trail)
 
     def next_deadline(self, stream: Stream) -> float:
         """Return the Unix seconds after which ``advance`` has something to do; else infinity."""
-        return min((keyspace.due for keyspace in self._timed.get(stream, ())), default=NEVER)
+        return _earliest(self._timed.get(stream, {}))
 
     def repeat(self, trail: Iterable[Match]) -> None:
         """Do again what was done before a crash, with the alerts that came of it."""
@@ -232,13 +257,13 @@ class Engine:
             stream = self._stream_of[name]
             self._feeds[name] = keyspace.feed
             if isinstance(keyspace, TimedKeyspace):
-                self._timed.setdefault(stream, []).append(keyspace)
+                self._timed.setdefault(stream, {})[name] = keyspace
             if keyspace.is_beginning:
                 self._beginning.setdefault(stream, []).append(keyspace)
 
     @staticmethod
     def _expired(
-        timed: Sequence[TimedKeyspace], time: float, trail: list[Match] | None
+        timed: Collection[TimedKeyspace], time: float, trail: list[Match] | None
     ) -> Iterator[list[Alert]]:
         """Judge, one by one, the deadlines before a time, the earliest first."""
         while True:
@@ -254,6 +279,10 @@ class Engine:
     def _bound_evidence(self) -> None:
         while sum(keyspace.held for keyspace in self._keyspaces.values()) > EVIDENCE_BYTES:
             max(self._keyspaces.values(), key=lambda keyspace: keyspace.held).shed()
+
+
+def _earliest(timed: Mapping[str, TimedKeyspace]) -> float:
+    return min((keyspace.due for keyspace in timed.values()), default=NEVER)
 
 
 def _due(keyspace: TimedKeyspace) -> float:
