@@ -100,17 +100,17 @@ class InOrder(Detector):
         super().__init__(rule, key, frozen)
         self.evidence = EvidenceOfSteps(frozen.lines)
         self._reach = rule.within - HALF_TICK
-        steps = present(rule)
-        self._absent = STEPS[len(steps)] if self.is_timed(rule) else ""
-        state = _State([[] for _ in steps])
+        self._absent = STEPS[len(rule.steps) - 1] if rule.steps[-1].is_absent else ""
+        # As in a window: a deque takes half a kilobyte even for one time.
+        self._starts: list[list[float] | deque[float]] = [
+            [] if step.count < SHORT else deque() for step in rule.steps if not step.is_absent
+        ]
+        self._waiting: _Waiting | None = None
         if frozen.state:
             state = msgpack.decode(frozen.state, type=_State)
-        self._starts: list[list[float] | deque[float]] = [
-            # As in a window: a deque takes half a kilobyte even for one time.
-            starts if step.count < SHORT else deque(starts)
-            for step, starts in zip(steps, state.starts, strict=True)
-        ]
-        self._waiting = state.waiting
+            for starts, known in zip(self._starts, state.starts, strict=True):
+                starts.extend(known)
+            self._waiting = state.waiting
 
     @staticmethod
     def worst_case_bytes(rule: Rule) -> int:

@@ -154,6 +154,9 @@ def _steps_confirmation(rule: Rule) -> Confirmation:
                 continue
             if key is not None:
                 steps[key] = steps.get(key, "") + digit
+        if len(steps) == 1:
+            ((key, digits),) = steps.items()
+            return (*key, digits)
         if not steps and lacking is not None:
             raise lacking
         return tuple(part for key, its in steps.items() for part in (*key, its)) or None
