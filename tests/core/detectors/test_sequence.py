@@ -460,10 +460,10 @@ def test_a_hundred_keys_take_no_more_than_their_worst_case(by: Rule) -> None:
     # All that is needed but for the very last, of which there is one too few; then once more.
     text = "".join(str(n) * step.count for n, step in enumerate(happens, 1)) * 2
     text = text if by.steps[-1].is_absent else text[: len(text) // 2 - 1]
-    keys = [f"{number:0256}" for number in range(100)]
     line = "\N{SNOWMAN}\N{SMILING FACE WITH OPEN MOUTH}" * 300
     tracemalloc.start()
     try:
+        keys = [f"{number:0255}\N{SMILING FACE WITH OPEN MOUTH}" for number in range(100)]
         engine = Engine([by])
         for at, step in enumerate(text):
             for key in keys:
@@ -476,4 +476,4 @@ def test_a_hundred_keys_take_no_more_than_their_worst_case(by: Rule) -> None:
         tracemalloc.stop()
 
     assert {by.name: 100} == engine.keys()
-    assert worst_case_bytes(by) / 3 < held < worst_case_bytes(by)
+    assert worst_case_bytes(by) / 2 < held < worst_case_bytes(by)
