@@ -2,7 +2,7 @@
 How fast alertd goes through logs, beside the tools that one would otherwise use.
 
     python tests/benchmarks/throughput.py [--lines 1000000] [--rules 1,100,1000]
-        [--kinds auth,json,csv] [--runs 5] [--json FILE]
+        [--kinds auth,json,csv] [--runs 5] [--mixed 100] [--json FILE]
 
 Needs the extra ``test``; of the peers it takes those that are installed.  On Debian:
 
@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks import mixed
 from benchmarks.cases import (
     hit_rates,
     is_right,
@@ -234,8 +235,8 @@ def numbers(text: str) -> list[int]:
 
 
 def words(text: str) -> list[str]:
-    """Read words between commas."""
-    return text.split(",")
+    """Read words between commas; there may be none."""
+    return [word for word in text.split(",") if word]
 
 
 def arguments_of(argv: Sequence[str]) -> argparse.Namespace:
@@ -249,6 +250,7 @@ def arguments_of(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--scaling", type=words, default=list(SCALING), metavar="S,S", help="or an empty word"
     )
+    parser.add_argument("--mixed", type=int, default=100, help="rules of all kinds, or 0")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--budget", type=float, default=1.0, help="seconds a run of a slow tool")
     parser.add_argument("--idle-files", type=int, default=0, help="measure a daemon on so many")
@@ -264,7 +266,7 @@ def all_cases(arguments: argparse.Namespace, data: Path) -> Iterator[tuple[Case,
     """Give what is to be measured, and of which tools."""
     for case in many(data, arguments.lines, arguments.kinds, arguments.rules):
         yield case, (BASE, REPLAY, LIVE, *OTHERS)
-    for name in filter(None, arguments.scaling):
+    for name in arguments.scaling:
         for case in SCALING[name](data, arguments.lines):
             yield case, (BASE, REPLAY, LIVE)
 
@@ -292,6 +294,12 @@ def main(argv: Sequence[str]) -> None:
             all_series = compared(case, present, arguments.runs, arguments.budget)
             report(case, all_series)
             figures += [plain(series) for series in all_series]
+        if arguments.mixed:
+            rows = mixed.measure(data.absolute(), arguments.lines, arguments.mixed, arguments.runs)
+            mixed.report(rows)
+            figures += [
+                {"case": "kinds", "rules": row.case.name, "times": row.times} for row in rows
+            ]
         if arguments.idle_files:
             idle(arguments.idle_files, 20, temporary)
     if arguments.json:
