@@ -122,36 +122,37 @@ class Scanner:
             counted from where the part begins.
         """
         start, stop = span or (0, len(data))
-        hits: list[int] = []
-        append = hits.append
-        ahead = 0
-
-        def on_match(index: int, _start: int, end: int, _flags: int, _context: object) -> bool:
-            append(ahead + end << shift | index)
-            return len(hits) > most
-
         databases = [
             database
             for database, text in self._databases
             if not text or _may_contain(data, text, start, stop)
         ]
 
-        def scan(part: bytes | memoryview) -> None:
+        def found_in(part: bytes | memoryview) -> list[int]:
+            hits: list[int] = []
+            append = hits.append
+
+            def on_match(index: int, _start: int, end: int, _flags: int, _context: object) -> bool:
+                append(end << shift | index)
+                return len(hits) > most
+
             for database in databases:
                 database.scan(part, match_event_handler=on_match)  # type: ignore[type-var]
+            return hits
 
-        last = start
-        is_long = stop - start > COPIED
         try:
-            if is_long:
-                last = data.rfind(b"\n", start, stop - 1) + 1 or start
-                scan(data if stop - start == len(data) else memoryview(data)[start:stop])
-                ahead = last - start
-            scan(data[last:stop] + GUARD)
+            if stop - start <= COPIED:
+                return found_in(data[start:stop] + GUARD)
+            hits = found_in(data if stop - start == len(data) else memoryview(data)[start:stop])
+            last = data.rfind(b"\n", start, stop - 1) + 1 or start
+            in_last = found_in(data[last:stop] + GUARD)
         except hyperscan.ScanTerminated:
             return None
-        # What was not overlooked in the last line was found twice.
-        return [*dict.fromkeys(hits)] if is_long else hits
+        if in_last:
+            # What was not overlooked in the last line was found twice.
+            ahead = last - start << shift
+            hits = [*dict.fromkeys([*hits, *(hit + ahead for hit in in_last)])]
+        return hits if len(hits) <= most else None
 
 
 def _may_contain(data: bytes, text: bytes, start: int, stop: int) -> bool:

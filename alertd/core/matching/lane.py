@@ -76,7 +76,7 @@ class Lane:
             for condition in _telling(alternative)
         }
         self._decoder = msgspec.json.Decoder(
-            _row_type(fields, {(*field.split("."),) for field in fields})
+            row_type(fields, {(*field.split("."),) for field in fields})
         )
         reader = self._csv_reader if self._is_csv else self._json_reader
         self._checks = [(n, _rule_check(rules[n], reader)) for n in self.rules]
@@ -165,10 +165,10 @@ class Lane:
 
     @staticmethod
     def _json_reader(field: str) -> Callable[[Row], Value]:
-        own = operator.attrgetter(_slot(field))
+        own = operator.attrgetter(slot(field))
         if "." not in field:
             return own
-        follow = operator.attrgetter(".".join(map(_slot, field.split("."))))
+        follow = operator.attrgetter(".".join(map(slot, field.split("."))))
 
         def read(row: Row) -> Value:
             if own(row) is not msgspec.UNSET:
@@ -182,7 +182,7 @@ class Lane:
         return read
 
 
-def _row_type(names: set[str], paths: set[tuple[str, ...]]) -> type[msgspec.Struct]:
+def row_type(names: set[str], paths: set[tuple[str, ...]]) -> type[msgspec.Struct]:
     """
     Make the type of what is read of an object: nothing but some fields, and those on some paths.
 
@@ -203,14 +203,14 @@ def _row_type(names: set[str], paths: set[tuple[str, ...]]) -> type[msgspec.Stru
         kind: object = object
         default: object = msgspec.UNSET
         if name in deeper:
-            inner = _row_type(set(), deeper[name])
+            inner = row_type(set(), deeper[name])
             kind = inner | None | bool | int | float | str
             default = msgspec.UNSET if name in leaves else inner()
-        members.append((_slot(name), kind, msgspec.field(default=default, name=name)))
+        members.append((slot(name), kind, msgspec.field(default=default, name=name)))
     return msgspec.defstruct("Row", members, gc=False, frozen=True)
 
 
-def _slot(name: str) -> str:
+def slot(name: str) -> str:
     """Give the attribute of a row that a field is; any text can be a field's name."""
     return "f" + name.encode().hex()
 

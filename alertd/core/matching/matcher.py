@@ -14,6 +14,7 @@ from alertd.core.matching.explaining import Explanation, explain, highlight
 from alertd.core.matching.lane import Lane
 from alertd.core.matching.plan import planned
 from alertd.core.matching.storing import Stored, key_of, restored
+from alertd.core.matching.straight import Straight
 from alertd.core.matching.turn import LARGEST_PIECE, MOST_HITS, Turn
 from alertd.core.patterns import Encoding
 from alertd.core.records import CsvRecord, record, trimmed, without_surrogates
@@ -74,7 +75,7 @@ class Matcher:
         }
         self.match_of = {rule.name: rule.match for rule in self.rules}
         self.is_multiline = source.format == "csv" and source.multiline
-        self._times = TimestampReader(timezone=source.timezone, format=source.timestamp_format)
+        self.times = TimestampReader(timezone=source.timezone, format=source.timestamp_format)
         self.time_of = self._time_reader()
         asked_for = fields_asked_for(self.rules)
         self.record = record(source, asked_for)
@@ -82,6 +83,7 @@ class Matcher:
         self.rows = [one for one in (self.record, self.other) if isinstance(one, CsvRecord)]
         self.is_plain = source.format == "plain"
         self.decode = _decoder(source.encoding)
+        self.straight = Straight(source, self.rules)
         self._compile(database, sample)
         # How many bytes are scanned at once: fewer where everything matches.  It saves work and
         # changes no answer.
@@ -108,10 +110,10 @@ class Matcher:
         self.shift = max(len(plan.expressions), len(self.rules), 1).bit_length()
         self.mask = (1 << self.shift) - 1
         self._most = max(MOST_HITS, 2 * len(plan.expressions), 2 * len(self.rules))
-        # In most plans, each expression is that of the rule with its number.
-        self._is_plain_plan = not self.is_multiline and plan.rules_of == [
-            [number] for number in range(len(plan.rules_of))
-        ]
+        # Most expressions are those of the rule with their number; these are not.
+        self._displaced = frozenset(
+            number for number, rules in enumerate(plan.rules_of) if rules != [number]
+        )
 
     def dump(self) -> bytes:
         """Give the compiled rules, to be stored: making them anew may take a second."""
@@ -166,9 +168,11 @@ class Matcher:
             the first line; None if there are too many for one turn.
         """
         hits = self._scanner.scan(data, self.shift, self._most, span)
-        if hits is None or self._is_plain_plan:
-            if hits:
-                hits.sort()
+        if not hits:
+            return hits
+        mask, displaced = self.mask, self._displaced
+        if not displaced or displaced.isdisjoint([hit & mask for hit in hits]):
+            hits.sort()
             return hits
         found: set[int] = set()
         rules_of, odd_quoting = self._plan.rules_of, self._plan.odd
@@ -189,6 +193,7 @@ class Matcher:
         for row in self.rows:
             row.name(header)
         self.lane.name(header)
+        self.straight.name(header)
 
     def text_of(self, raw: bytes) -> str:
         """Decode what is looked at of a line."""
@@ -200,7 +205,7 @@ class Matcher:
 
     def _time_reader(self) -> Callable[[Record, float], Time]:
         """Make what reads the time that a line gives itself."""
-        name, times = self.source.timestamp, self._times
+        name, times = self.source.timestamp, self.times
         if name == "none":
             return lambda *_: None
         if name != "auto":

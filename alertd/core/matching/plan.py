@@ -99,6 +99,8 @@ def planned(
     is_multiline = source.format == "csv" and source.multiline
     if is_multiline:
         found.setdefault(prefilters.odd_quoting, [])
+    # So most expressions have the number of their rule: what few lines have stands behind.
+    found = dict(sorted(found.items(), key=lambda item: item[0] in prefilters.needs))
     return Plan(
         expressions=[*found],
         rules_of=[*found.values()],

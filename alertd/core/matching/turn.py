@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from itertools import accumulate, islice
+from itertools import accumulate, groupby, islice
 from typing import TYPE_CHECKING
 
 from alertd.core.deadline import Overdue
@@ -21,12 +21,13 @@ from alertd.core.matching.confirming import LacksKey, keys_in
 from alertd.core.matching.lane import MOST_LINES
 from alertd.core.matching.outcome import Counters, Matched
 from alertd.core.matching.rows import OpenRows, header_end, line_end
+from alertd.core.matching.straight import TIME, UnusualError
 from alertd.core.records import BOM, trimmed
 from alertd.core.rules import MISS
 from alertd.core.timestamps import Stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from alertd.core.events import Batch
     from alertd.core.framing import Framing
@@ -140,6 +141,7 @@ class Turn:
         line = line[: matcher.source.max_line]
         hits = matcher.candidates(line, (0, len(line)), []) or []
         rules = {hit & matcher.mask for hit in hits}.union(matcher.always, matcher.lane.rules)
+        self._hits += len(rules)
         self._confirm([end << matcher.shift | rule for rule in sorted(rules)])
         return min(end + 1, len(data))
 
@@ -173,7 +175,13 @@ class Turn:
         if odd:
             end, held = self._rows.find(sorted(start + one for one in odd), start, end, limit)
             hits = self._rows.settle(hits, start, held, matcher.shift, len(matcher.rules))
-        stopped = self._confirm(hits)
+        self._hits += len(hits)
+        confirm = (
+            self._confirm_straight
+            if matcher.straight.is_able and not self._spans
+            else self._confirm
+        )
+        stopped = confirm(hits)
         return (end, held) if stopped is None else (stopped, len(data))
 
     def _piece_end(self, start: int, limit: int) -> int:
@@ -223,7 +231,6 @@ class Turn:
         path, base, longest = self._path, self._base, matcher.source.max_line
         is_plain, read_at, latest = matcher.is_plain, self._batch.read_at, self._latest
         add, judged = self._matches.append, matcher.judged
-        self._hits += len(hits)
         last_end = unparsable = -1
         for hit in hits:
             end = hit >> shift
@@ -288,6 +295,65 @@ class Turn:
                     for other in others:
                         add(Match(names[number], other, time, path, base + start, shown, own_time))
             add(Match(names[number], key, time, path, base + start, line_shown, own_time))
+        return None
+
+    def _confirm_straight(self, hits: list[int]) -> int | None:  # noqa: C901 - hot
+        """
+        Test rules on lines exactly, by rows where that can be done (see ``straight``).
+
+        A line goes this way with all of its hits or with none.
+
+        Returns:
+            As ``_confirm`` does.
+        """
+        matcher, times, matches, deadline = (
+            self._matcher,
+            self._times,
+            self._matches,
+            self._matcher.deadline,
+        )
+        data, shift, mask, rfind = self._data, matcher.shift, matcher.mask, self._data.rfind
+        tests, names, read_time = matcher.straight.tests, matcher.names, matcher.times.read_time
+        path, base, carried, add = self._path, self._base, self._carried, matches.append
+        read_at = self._batch.read_at
+        latest = math.inf if self._latest is None else self._latest
+        ends = [hit >> shift for hit in hits]
+        groups: Iterable[Sequence[int]] = zip(hits)
+        lines = {*ends}
+        if len(lines) < len(ends):
+            groups = [[*group] for _, group in groupby(hits, lambda hit: hit >> shift)]
+            ends = sorted(lines)
+        starts = [rfind(b"\n", 0, end) + 1 for end in ends]
+        raw = [data[start:end] for start, end in zip(starts, ends, strict=True)]
+        try:
+            texts, rows = matcher.straight.read(raw, matcher.source.max_line)
+        except (ValueError, RecursionError):
+            return self._confirm(hits)
+        for start, end, text, row, group in zip(starts, ends, texts, rows, groups, strict=True):
+            if deadline.is_due and start > starts[0] and start >= carried:
+                return start
+            time: float | None = None
+            try:
+                for hit in group:
+                    number = hit & mask
+                    key = tests[number](row)
+                    if key is None:
+                        continue
+                    if time is None:
+                        value = row[TIME]
+                        read = read_time(value, read_at) if value.__class__ is str else None
+                        if isinstance(read, Stamp) and read.later is None:
+                            read = read.time
+                        if not isinstance(read, float) or read > latest:
+                            raise UnusualError  # noqa: TRY301 - caught for all of the line
+                        times.last = time = read
+                        times.position = end + 1
+                        times.newest = max(times.newest, time)
+                    add(Match(names[number], key, time, path, base + start, text, None))
+            except UnusualError:
+                while matches and matches[-1].offset == base + start:
+                    del matches[-1]
+                self._confirm([*group])
         return None
 
     def _settled(self, time: Time, start: int, end: int) -> tuple[float, float | None]:
