@@ -24,7 +24,8 @@ and around them ``cli/`` (what a person types), ``config/`` (TOML and environmen
 ``daemon`` (introduces all of the above to each other), ``replay`` (the same rules over old files),
 ``health`` (what makes alertd blind → an alert of its own), ``matchers`` (settings → compiled
 rules), ``control`` (status and reload over a unix socket), ``deadline`` (stops a regex that takes
-too long), ``files``, ``memory``, ``systemd``, ``logs`` and ``demo``.
+too long), ``ahead`` (reads on meanwhile), ``files``, ``memory``, ``systemd``, ``logs`` and
+``demo``.
 """
 
 __version__ = "0.1.0"

@@ -17,8 +17,10 @@ import socket
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
+from alertd.ahead import Ahead
 from alertd.core.beginning import first_time
 from alertd.core.events import Batch
 from alertd.core.framing import Framing
@@ -155,6 +157,7 @@ class Replay:
             _Reel(recording, by_name[recording.source], now=now, year=year)
             for recording in recordings
         ]
+        self._ahead: Ahead[_Piece] = Ahead()
         self._holders: dict[str, list[str]] = {}
         for reel in self._reels:
             self._holders.setdefault(reel.file[1], []).append(reel.source.name)
@@ -176,6 +179,7 @@ class Replay:
             yield from self._run()
         finally:
             # Whoever asks may have seen enough.
+            self._ahead.close()
             for reel in self._reels:
                 reel.close()
 
@@ -185,9 +189,15 @@ class Replay:
             pipeline.behind(reel.source.name, reel.file, None)
         unread = [(reel.front, reel.place, reel) for reel in self._reels]
         heapq.heapify(unread)
+        previous: _Reel | None = None
         while unread:
             _, _, reel = unread[0]
-            batch = reel.read(FIRST_BYTES if reel.offset == 0 else CHUNK_BYTES)
+            # What is read twice in a row most often goes on; of files that take turns nothing is
+            # read ahead, since it might be dropped.
+            goes_on = reel is previous and len(unread) <= OPEN_FILES
+            previous = reel
+            size = FIRST_BYTES if reel.offset == 0 else CHUNK_BYTES
+            batch = reel.read(size, self._ahead, goes_on=goes_on)
             if batch is None:
                 heapq.heappop(unread)
                 pipeline.at_end(reel.source.name, reel.file)
@@ -221,6 +231,21 @@ class Replay:
             batch = batch.rest(matched.consumed)
 
 
+class _Piece(NamedTuple):
+    """
+    Some bytes of a file.
+
+    Attributes:
+        data: The bytes.
+        is_last: There are no more behind them.
+        position: How much of what lies on the disk has been read with them.
+    """
+
+    data: bytes
+    is_last: bool
+    position: int
+
+
 class _Reel:
     """A recording and how far it has been read."""
 
@@ -250,9 +275,14 @@ class _Reel:
             # A date without a year is at most a day later than the reference.
             self._reference = datetime(year + 1, 1, 1, tzinfo=UTC).timestamp() - 86_400 - 1
 
-    def read(self, size: int) -> Batch | None:
+    def read(self, size: int, ahead: Ahead[_Piece], *, goes_on: bool) -> Batch | None:
         """
         Read about so many bytes of complete lines; at the end of the file, what is left.
+
+        Args:
+            size: How many.
+            ahead: What reads on meanwhile.
+            goes_on: The next piece will most likely be of this file.
 
         Returns:
             ``None`` when nothing is left.
@@ -263,15 +293,15 @@ class _Reel:
         max_line = self.source.max_line
         size = max(size, max_line + 1)
         try:
+            piece = ahead.take((self.place, self.offset))
             content = self._open()
-            self._skip(content)
-            # Cutting the chunk at a line's end afterwards would copy all of it.
-            size = content.whole_lines(size, self.offset)
-            data = content.read(size, self.offset)
-            is_last = len(data) < size
-            self.done = min(self.size, content.raw_position(self.offset + len(data)))
+            if piece is None:
+                self._skip(content)
+                piece = _read(content, size, self.offset)
         except OSError as error:
             raise unreadable(self._path, error) from error
+        data, is_last, position = piece
+        self.done = min(self.size, position)
         if not data and not self.framing.open_record:
             self.close()
             self.done = self.size
@@ -291,6 +321,8 @@ class _Reel:
             is_final=is_last,
         )
         self.offset += end
+        if goes_on and not is_last and not self._is_skipping:
+            ahead.begin((self.place, self.offset), partial(_read, content, size, self.offset))
         return batch
 
     def close(self) -> None:
@@ -314,6 +346,13 @@ class _Reel:
             end = data.find(b"\n") + 1
             self.offset += end or len(data)
             self._is_skipping = end == 0 and len(data) > 0
+
+
+def _read(content: Content, size: int, offset: int) -> _Piece:
+    # Cutting the chunk at a line's end afterwards would copy all of it.
+    size = content.whole_lines(size, offset)
+    data = content.read(size, offset)
+    return _Piece(data, len(data) < size, content.raw_position(offset + len(data)))
 
 
 def unreadable(path: Path, error: OSError) -> UnreadableError:

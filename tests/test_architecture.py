@@ -104,6 +104,7 @@ CLOCKS = {"now", "today", "utcnow"}
 # Which part imports which, besides the core.  Most touch one piece of the world and know no
 # neighbour; what they exchange is introduced to them by the daemon.
 PARTS: dict[str, set[str]] = {
+    "ahead": set(),
     "config": set(),
     "control": set(),
     "deadline": set(),
@@ -118,7 +119,7 @@ PARTS: dict[str, set[str]] = {
     "matchers": {"deadline", "tail"},
     "health": {"state"},
     "files": {"tail"},
-    "replay": {"files", "matchers", "tail"},
+    "replay": {"ahead", "files", "matchers", "tail"},
     "turns": set(),
     "watch": {"state", "tail", "turns"},
     "demo": {"control"},  # it starts the daemon, and asks it, as anyone else would

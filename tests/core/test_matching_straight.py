@@ -11,9 +11,9 @@ from core.test_matching import READ_AT, Watch, looking_for, matches, one_batch, 
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from alertd.core.matching import Matcher, key_value
+from alertd.core.matching import Matcher
 from alertd.core.matching.straight import Straight, UnusualError
-from alertd.core.rules import Condition
+from alertd.core.rules import Condition, key_value
 
 if TYPE_CHECKING:
     from alertd.core.rules import Format, Rule

@@ -19,13 +19,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from alertd.core.matching.confirming import LONGEST_KEY
 from alertd.core.matching.lane import row_type, slot
 from alertd.core.patterns import Encoding
 from alertd.core.records import WHOLE_LINE
 from alertd.core.records.csv_record import LONGEST_FIELD
 from alertd.core.records.json_record import LONGEST_INTEGER
-from alertd.core.rules import Condition, Conjunction
+from alertd.core.rules import LONGEST_KEY, Condition, Conjunction
 from alertd.core.selectors import text_operand, values
 
 if TYPE_CHECKING:
