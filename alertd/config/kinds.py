@@ -13,6 +13,7 @@ from alertd.config import values
 from alertd.config.errors import Finding, show
 from alertd.config.tables import missing
 from alertd.core.daily import Daily
+from alertd.core.escape import visible
 from alertd.core.rules import STEPS, Condition, Conjunction, Metric, Rule, Step, key_value
 
 if TYPE_CHECKING:
@@ -209,17 +210,17 @@ def _check_absence(place: tuple[str, ...], table: RuleTable) -> Iterator[Finding
     if not table.group_by:
         yield Finding(
             (*place, "expect"),
-            f"means nothing without group_by; name the field in which {table.expect[0][0]} stands",
+            "means nothing without group_by; write group_by = the field in which "
+            f"{visible(table.expect[0][0])} stands",
         )
-    for key in table.expect:
-        if table.group_by and len(key) != len(table.group_by):
-            fields = ", ".join(table.group_by)
-            yield Finding(
-                (*place, "expect"),
-                f"{show(list(key) if len(key) > 1 else key[0])} is no value of each field of "
-                f"group_by; write a list of lists, each with {fields}",
-            )
-            break
+    wrong = [key for key in table.expect if table.group_by and len(key) != len(table.group_by)]
+    if wrong:
+        values_of = "the value of " if len(table.group_by) == 1 else "a list of the values of "
+        yield Finding(
+            (*place, "expect"),
+            f"{show(list(wrong[0]) if len(wrong[0]) > 1 else wrong[0][0])} is no key of this rule; "
+            f"write for each one {values_of}{', '.join(table.group_by)}",
+        )
     if "max_keys" in table.given and len(table.expect) > table.max_keys:
         yield Finding(
             (*place, "max_keys"),

@@ -110,9 +110,7 @@ class RuleTable(Table):
     metric: Metric | None = optional(values.choice(*METRICS), None)
     min_total: int | None = optional(values.whole(1, 1_000_000_000, example=20), None)
     step: tuple[StepTable, ...] = listed(StepTable)
-    fewer_than: int | None = optional(
-        values.whole(1, MOST_EVENTS, example=1, remedy="write a smaller number"), None
-    )
+    fewer_than: int | None = optional(values.whole(1, MOST_EVENTS, example=1), None)
     by: time | None = optional(values.time_of_day, None)
     timezone: tzinfo | None = optional(values.timezone, None)
     expect: tuple[tuple[str, ...], ...] | None = optional(values.keys, None)

@@ -52,7 +52,7 @@ class Table:
     Attributes:
         known: The keys that it may hold, in the order in which people are told.
         given: The keys that stand there, with values that they may have.
-        misspelt: The keys that others there are likely to mean.
+        misspelt: The keys that others there are likely to mean, and those whose value is refused.
     """
 
     known: ClassVar[Mapping[str, Key]]
@@ -189,7 +189,7 @@ class Reading:
         unknown = [name for name in given if name not in kind.known]
         meant = {name: closest(name, kind.known) for name in unknown}
         values: dict[str, object] = {}
-        accepted = []
+        accepted, refused = [], []
         for name, key in kind.known.items():
             there = (*place, name)
             try:
@@ -203,13 +203,13 @@ class Reading:
                     if name not in meant.values():
                         self.findings.append(Finding(there, missing(name, key.example)))
             except _Refused:
-                pass
+                refused.append(name)
             values[name] = key.default()
         for name in unknown:
             self.refused.add((*place, name))
             text = _unknown((*place, name), meant[name], kind, given[name])
             self.findings.append(Finding(place, text))
-        return kind(values, accepted, filter(None, meant.values()))
+        return kind(values, accepted, [*filter(None, meant.values()), *refused])
 
     def mapping(self, value: object, place: Place) -> Mapping[str, object]:
         """Insist on a table."""

@@ -152,11 +152,12 @@ class Absence(Detector):
         """Say how many came of what was looked for, and in which time."""
         silence = _silence(alert)
         span = duration(alert.time - alert.since)
-        window = f"in the {span} up to {silence.by}" if silence.by else f"in {span}"
+        until = f", until {silence.by}" if silence.by else ""
         if silence.fewer_than == 1:
-            return f"No line {silence.sought} came {window}."
+            return f"No line {silence.sought} came for {span}{until}."
         lines = plural(alert.count, "line")
-        return f"{lines} {silence.sought} came {window}; fewer than {silence.fewer_than:,} ring."
+        few = f"at least {silence.fewer_than:,} should"
+        return f"{lines} {silence.sought} came in {span}{until}; {few}."
 
     @property
     def deadline(self) -> float:

@@ -189,7 +189,7 @@ def _hidden(alert: Alert, timezone: tzinfo) -> str:
             f"{plural(alert.since_last, noun)} since the last alert, which was at {last},"
             f" {duration(alert.time - alert.previous)} before."
         )
-    if alert.since_last > alert.count:
+    if alert.since_last > alert.count and alert.silence is None:
         return f"{plural(alert.since_last, noun)} since the first one was seen."
     return ""
 
