@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 from zoneinfo import ZoneInfo
 
@@ -402,9 +403,8 @@ def test_only_newlines_end_a_line() -> None:
 
 def test_only_newlines_end_a_line_where_every_line_is_tested() -> None:
     """Or its field is: also where no text is looked for (L13)."""
-    inside = "\x0b\x0c\x1c\x85\u2028\r"
-    plain = f"a{inside}b\nc\n".encode()
-    fields = f'{{"n": 1}}{chr(13)} \n{{"n": 7, "t": "{inside[3:5]}"}}\n'.encode()
+    plain = "a\x0b\x0c\x1c\x85\u2028\rb\nc\n".encode()
+    fields = b'{"n": 1}\r\n{"n": 7}\n'
 
     every, _, _ = one_batch(plain, source(timestamp="none"), looking_for(""))
     some, _, _ = one_batch(
@@ -415,6 +415,15 @@ def test_only_newlines_end_a_line_where_every_line_is_tested() -> None:
 
     assert [0, len(plain) - 2] == [match.offset for match in every]
     assert [fields.index(b"\n") + 1] == [match.offset for match in some]
+
+
+def test_lines_without_any_digit_are_passed_over_for_the_first_time_that_follows() -> None:
+    """However many there are (L14); those with one are looked at, some thousands of them."""
+    content = b"Fatal\n" + b"\nno time\n" * 3000 + b"2026-03-01T12:00:00Z x\n"
+
+    found, _, _ = one_batch(content, source(), looking_for("Fatal"))
+
+    assert [datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()] == [match.time for match in found]
 
 
 def test_what_is_no_text_is_shown_as_bytes() -> None:

@@ -313,7 +313,10 @@ CASES: Final = (
     Case(
         "L14",
         "10M bare newlines",
-        ("tests/torture/test_neighbours.py::test_l14_millions_of_empty_lines_are_over_at_once",),
+        (
+            "tests/torture/test_neighbours.py::test_l14_millions_of_empty_lines_are_over_at_once",
+            "tests/core/test_matching.py::test_lines_without_any_digit_are_passed_over_for_the_first_time_that_follows",
+        ),
     ),
     Case(
         "F1",

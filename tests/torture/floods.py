@@ -118,7 +118,7 @@ def backlog(directory: Path, size: int) -> Verdicts:
     return {
         f"{size / 1e9:.1f} GB: {peak:.0f} MiB at most": peak < MAX_MIB,
         f"a quiet file was told after {waited:.2f} s": waited < 1.0 or not is_behind,
-        f"read again from {committed:,} after {before:,}": 0 < committed,
+        f"{committed:,} bytes of {before:,} were committed": 0 < committed,
         f"{len(told)} alerts, {status['rules']['error']['keys']} keys of {expected + 1}": (
             expected + 1 == len(told) == status["rules"]["error"]["keys"]
         ),
