@@ -437,6 +437,22 @@ def test_a_mail_says_what_came_and_what_did_not(  # noqa: PLR0917 - one mail
     )
 
 
+def test_a_mail_about_what_is_missing_says_that_its_time_was_up() -> None:
+    """And, where it comes late, when that could be known: no line was read then."""
+    (alert,) = raised(FORGOTTEN, lines("1"))
+    notice = Notice(alert, ("ops@example.com",), "critical", "", 3_600.0)
+
+    story = tell(notice, host="web1", timezone=UTC, sent_at=3_600.0, limit=1000)
+
+    assert [
+        ("Time was up", "Thu 1 Jan 1970, 00:01:00 UTC (59 minutes ago)"),
+        ("First", "Thu 1 Jan 1970, 00:00:00 UTC (1 hour ago)"),
+    ] == list(story.facts[1:3])
+    assert (
+        "Delayed: this happened 59 minutes ago. alertd had read what came until then at 01:00:00."
+    ) == story.delay
+
+
 def test_programs_are_told_the_steps() -> None:
     """Beside what every alert has."""
     (alert,) = raised(BREAK_IN, lines("111112"))
