@@ -1228,6 +1228,10 @@ def test_a_mistake_is_refused_with_place_value_and_remedy(
             ],
         ),
         (
+            EMAIL + SOURCE + RULE + "unless =",
+            ["alertd.toml:14:9: Invalid value; text stands in quotes"],
+        ),
+        (
             "x = " + "[" * 5000,
             ["alertd.toml: is nested too deeply; correct it: see https://toml.io"],
         ),

@@ -588,7 +588,15 @@ CASES: Final = (
             "tests/core/test_timestamps.py::test_value_is_read_as_a_whole_or_not_at_all",
         ),
     ),
-    Case("G1", "bad TOML", ("tests/test_config.py::test_what_is_no_toml_is_refused_in_words",)),
+    Case(
+        "G1",
+        "bad TOML",
+        (
+            "tests/test_config.py::test_a_mistake_in_the_whole_is_refused",
+            "tests/test_config.py::test_what_is_no_toml_is_refused_in_words",
+            "tests/test_cli.py::test_a_wrong_configuration_is_refused_with_all_its_errors",
+        ),
+    ),
     Case(
         "G2",
         "unknown key",
