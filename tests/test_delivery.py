@@ -536,8 +536,10 @@ def test_m13_a_mail_that_all_refuse_is_kept(directory: Path) -> None:
         await bench.commit(notice(1, recipients=(A, B)))
         await bench.settle()
         failed = await bench.state.outbox.failed()
+        (past,) = await bench.state.outbox.last_alerts()
 
         assert [] == server.copies
+        assert past.done_at is None
         assert [A, B] == [copy.address for copy in failed]
         assert all("550" in copy.detail for copy in failed)
         assert await bench.state.outbox.payload("<id-1@box.example.com>") is not None
