@@ -320,3 +320,45 @@ def test_f7_files_take_turns(tmp_path: Path) -> None:
         return turns, other.is_behind
 
     assert (1, True) == asyncio.run(scenario())
+
+
+def test_while_a_source_has_lines_to_read_time_stands_still_and_nobody_spins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether nothing came is known once that is read; what holds it up may last for days."""
+    log = tmp_path / "a.log"
+    log.write_text(f"{datetime.now(UTC).isoformat()} ERROR\n")
+    source = Source("app", (str(log),), UTC, start_at="beginning")
+    waiting = replace(error_rule(), kind="absence", more_than=0, within=1.0)
+
+    async def scenario() -> tuple[int, int, int]:
+        state = await State.open(tmp_path / "state")
+        await state.load()
+        tailer = Tailer([source], [], rotate_grace=0.0)
+        rang = asyncio.Event()
+        watch = Watch(
+            tailer,
+            pipeline_of(source, waiting),
+            state,
+            {"app": source},
+            on_alerts=rang.set,
+            on_trouble=lambda _: None,
+            clock=lambda: datetime.now(UTC).timestamp() + 60,
+        )
+        running = asyncio.ensure_future(watch.run())
+        with monkeypatch.context() as held_up:
+            held_up.setattr(Tailer, "unread_sources", frozenset({"app"}))
+            await asyncio.sleep(1.5)
+            turns, early = watch.turns, (await state.outbox.counts()).pending
+        await asyncio.wait_for(rang.wait(), 10)
+        watch.stop()
+        await running
+        pending = (await state.outbox.counts()).pending
+        await tailer.close()
+        await state.close()
+        return turns, early, pending
+
+    turns, early, pending = asyncio.run(scenario())
+
+    assert 0 < turns <= 15
+    assert (0, 1) == (early, pending)

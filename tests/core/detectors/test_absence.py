@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from datetime import UTC, datetime, time
 from itertools import pairwise
@@ -16,13 +17,16 @@ from hypothesis import strategies as st
 
 from alertd.core.daily import Daily
 from alertd.core.engine import Engine, worst_case_bytes
-from alertd.core.events import PASSED
+from alertd.core.events import PASSED, Notice
+from alertd.core.render import alert_as_json, render_fallback
+from alertd.core.render.story import Excerpt, tell
 from alertd.core.sentences import sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from alertd.core.events import Alert, Match
+    from alertd.core.render.story import Story
     from alertd.core.rules import Rule
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -442,3 +446,96 @@ def size_of(what: object, seen: set[int], but: set[int]) -> int:
         names = getattr(kind, "__slots__", ())
         below += [getattr(what, name) for name in names if hasattr(what, name)]
     return sys.getsizeof(what) + sum(size_of(each, seen, but) for each in below)
+
+
+def story(alert: Alert, *, sent_after: float = 5.0) -> Story:
+    """Tell the mail about an alert."""
+    notice = Notice(alert, ("ops@example.com",), "critical", "", raised_at=alert.time + sent_after)
+    return tell(notice, host="db-1", timezone=BERLIN, sent_at=alert.time + sent_after, limit=1000)
+
+
+NOON = datetime(2026, 6, 1, 12, tzinfo=BERLIN).timestamp()
+
+
+def test_the_mail_shows_what_came_last_and_when_time_was_up() -> None:
+    """No line rang, so none is shown as if it had, and there is no file to look into."""
+    alert, *_ = rang(absence(within=90_000.0), [NOON + 60], since=NOON, end=NOON + DAY * 3)
+    told = story(alert)
+
+    assert "fatal: nothing for 1 day 1 hour on db-1" == told.subject
+    assert "fatal: nothing for 1 day 1 hour" == told.headline
+    assert "No line matching 'Fatal' came for 1 day 1 hour." == told.measure
+    assert ("", "", None) == (told.hidden, told.delay, told.chart)
+    assert (
+        ("Last one", "Mon 1 Jun 2026, 12:01:00 CEST (1 day 1 hour ago)"),
+        ("Time was up", "Tue 2 Jun 2026, 13:01:00 CEST (5 seconds ago)"),
+        ("Watched since", "Mon 1 Jun 2026, 12:00:00 CEST (1 day 1 hour ago)"),
+        ("Host", "db-1"),
+        ("Severity", "critical"),
+    ) == told.facts
+    assert [
+        Excerpt(
+            "Mon 1 Jun 2026, 12:01:00 in /var/log/app.log, the last one",
+            f"Fatal at {NOON + 60}",
+            "",
+            "",
+        )
+    ] == list(told.excerpts)
+    assert "(fewer_than, within, by, cooldown, recipients)" in told.footer[0]
+
+
+def test_the_mail_about_a_time_of_day_says_which_and_since_when() -> None:
+    """What never came has no line to show; what came late to be told says so."""
+    by = absence(within=0.0, by=Daily(time(2, 30), BERLIN), more_than=2)
+    first, second, *_ = rang(by, [NOON + DAY], since=NOON, end=NOON + DAY * 4)
+
+    assert "fatal: fewer than 3 by 02:30 on db-1" == story(first).subject
+    assert "1 line matching 'Fatal' came in 1 day, until 02:30; at least 3 should." == (
+        story(first).measure
+    )
+    assert (
+        "0 events since the last alert, which was at Wed 3 Jun 2026, 02:30:00, 1 day before."
+        == (story(second).hidden)
+    )
+    assert (
+        "Delayed: this happened 1 hour ago. alertd had read what came until then at 03:30:00."
+    ) == story(second, sent_after=3600).delay
+    (never, *_) = rang(absence(), [], end=11)
+    assert ("Last one", "none yet") == story(never).facts[0]
+    assert () == story(never).excerpts
+
+
+def test_a_program_is_told_what_did_not_come() -> None:
+    """Without path, offset and line: there are none."""
+    (alert, *_) = rang(absence(more_than=1), [3.5], end=11)
+    (daily, *_) = rang(absence(by=Daily(time(0), UTC)), [], since=1.0, end=DAY * 2 + 1)
+
+    record = json.loads(alert_as_json(alert))
+
+    assert {
+        "kind": "absence",
+        "count": 1,
+        "time": "1970-01-01T00:00:10Z",
+        "since": "1970-01-01T00:00:00Z",
+        "fewer_than": 2,
+        "by": None,
+        "watched": "1970-01-01T00:00:00Z",
+        "last_seen": "1970-01-01T00:00:03.500Z",
+    } == {
+        key: record[key]
+        for key in ("kind", "count", "time", "since", "fewer_than", "by", "watched", "last_seen")
+    }
+    assert not {"path", "offset", "line"} & record.keys()
+    assert ("00:00", None) == tuple(
+        json.loads(alert_as_json(daily))[key] for key in ("by", "last_seen")
+    )
+
+
+def test_if_all_else_fails_the_mail_says_that_it_was_too_few() -> None:
+    """Not too many."""
+    (alert, *_) = rang(absence(), [], end=11)
+    notice = Notice(alert, ("ops@example.com",), "critical", "", raised_at=alert.time)
+
+    mail = render_fallback(notice, "why", host="h", sender="a@example.com", sent_at=alert.time)
+
+    assert b"fatal: 0 events, fewer than 1 in 10 seconds" in mail.payload
