@@ -17,8 +17,8 @@ from alertd.core.windows import HALF_TICK
 if TYPE_CHECKING:
     from datetime import time, tzinfo
 
-_DAYS = range(-1, 3)
-"""Around a day: the next such moment is one of theirs, even if the calendar leaves out a day."""
+_DAYS = (-1, 0, 1)
+"""Around a day: the next such moment is one of theirs, even past a gap at midnight."""
 
 
 @dataclass(frozen=True, slots=True)

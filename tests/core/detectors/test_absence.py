@@ -221,6 +221,15 @@ def test_an_event_at_the_deadline_comes_in_time() -> None:
     assert [] == rang(absence(), [0, 10], end=20.0)
 
 
+def test_an_event_at_the_deadline_comes_in_time_to_the_microsecond() -> None:
+    """Floats add up to a quarter of one less here."""
+    begin, within, due = 1790000100.780963, 8.184877, 1790000108.96584
+    by = absence(within=within)
+
+    assert begin + within < due
+    assert [] == rang(by, [begin, due], since=begin, end=due + 1)
+
+
 def test_it_rings_once_until_enough_came_again() -> None:
     """
     Whoever was told knows; what is told anew is another silence.
@@ -315,6 +324,14 @@ def test_half_past_two_where_clocks_are_changed(day: datetime, shown: str) -> No
     moment = Daily(time(2, 30), BERLIN).after(day.timestamp())
 
     assert shown == f"{datetime.fromtimestamp(moment, BERLIN):%Y-%m-%d %H:%M %z}"
+
+
+def test_a_time_that_is_put_forward_over_midnight_is_still_to_come_after_it() -> None:
+    """On 4 May 2018, clocks in Pyongyang showed midnight at half past eleven."""
+    pyongyang = ZoneInfo("Asia/Pyongyang")
+    midnight = datetime(2018, 5, 5, 0, 0, tzinfo=pyongyang).timestamp()
+
+    assert midnight + 900 == Daily(time(23, 45), pyongyang).after(midnight)
 
 
 def test_a_time_of_day_comes_once_a_day_for_years() -> None:
