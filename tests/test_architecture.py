@@ -217,6 +217,17 @@ def test_importing_alertd_imports_nothing() -> None:
     assert set() == imports(PACKAGE / "__init__.py")
 
 
+def test_who_only_reads_a_file_needs_no_event_loop() -> None:
+    """So ``alertd check`` looks into the logs and answers at once; who follows files has all."""
+    program = "import sys, alertd.tail.content; print('asyncio' in sys.modules)\n"
+    program += "from alertd.tail import Tailer; print(Tailer.__name__)\n"
+    program += "import alertd.tail; print(hasattr(alertd.tail, 'Header'))"
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+
+    assert [b"False", b"Tailer", b"False"] == done.stdout.split()
+
+
 def test_every_part_has_its_place() -> None:
     """Whoever adds a module says above what it may know; nothing goes round in a circle."""
     parts = {part(path) for path in PACKAGE.rglob("*.py")} - {"__init__", "core"}

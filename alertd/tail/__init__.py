@@ -27,10 +27,33 @@ only when it is told that lines took effect.
     away.py         work that may block
 """
 
-from alertd.tail.followed import FollowedFile
-from alertd.tail.identity import FileKey, StoredFile
-from alertd.tail.survey import Own
-from alertd.tail.tailer import CHUNK, Tailer
-from alertd.tail.trouble import Problem
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from alertd.tail.followed import FollowedFile
+    from alertd.tail.identity import FileKey, StoredFile
+    from alertd.tail.survey import Own
+    from alertd.tail.tailer import CHUNK, Tailer
+    from alertd.tail.trouble import Problem
 
 __all__ = ["CHUNK", "FileKey", "FollowedFile", "Own", "Problem", "StoredFile", "Tailer"]
+
+_HOMES = {
+    "CHUNK": "tailer",
+    "FileKey": "identity",
+    "FollowedFile": "followed",
+    "Own": "survey",
+    "Problem": "trouble",
+    "StoredFile": "identity",
+    "Tailer": "tailer",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for: whoever only reads a file needs no event loop, and starts fast."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
