@@ -301,7 +301,8 @@ class Watch:
         for alerts in raised:
             self._raised += alerts
             for alert in alerts:
-                log.info("alert raised", rule=alert.rule, id=alert.id, count=alert.count)
+                event = "alert raised" if alert.end is None else "incident resolved"
+                log.info(event, rule=alert.rule, id=alert.id, count=alert.count)
                 self._note_uncommitted()
                 self._is_urgent = self._is_urgent or alert.time > now - FRESH_SECONDS
             await asyncio.sleep(0)

@@ -137,6 +137,14 @@ class Mailbox:
             if line.startswith("alert ")
         }
 
+    def resolutions(self) -> dict[str, str]:
+        """Return the ids of all resolutions that came in mails of their own, by alert."""
+        return {
+            str(mail["X-Alertd-Resolves"]): str(mail["Message-ID"])[1:].partition("@")[0]
+            for mail in self.mails
+            if mail["X-Alertd-Resolves"]
+        }
+
 
 @contextmanager
 def mailbox() -> Iterator[Mailbox]:

@@ -338,6 +338,12 @@ WRONG = [
     ),
     (
         RULE,
+        'resolve = "no"',
+        'resolve: expected true or false, got "no"',
+        "write it without quotes",
+    ),
+    (
+        RULE,
         "max_keys = 0",
         "max_keys: 0 is not between 1 and 10,000,000",
         "write a number like 10000",
@@ -687,12 +693,13 @@ WRONG = [
 def test_what_means_nothing_for_a_kind_is_refused_key_by_key() -> None:
     """With the kinds for which it does."""
     remedy = 'remove it, or write kind = "threshold" or "distinct" or "ratio" or "metric"'
-    others = {"more_than": "", "within": ' or "sequence" or "absence" or "spike"'}
+    more = ' or "sequence" or "absence" or "spike"'
+    others = {"more_than": "", "resolve": more, "within": more}
 
     assert [
         f'alertd.toml: rule "ssh": {key}: means nothing for kind = "match"; {remedy}{other}'
         for key, other in others.items()
-    ] == errors_of(EMAIL, SOURCE, RULE + 'kind = "match"\n')
+    ] == errors_of(EMAIL, SOURCE, RULE + 'kind = "match"\nresolve = true\n')
 
 
 @pytest.mark.parametrize(

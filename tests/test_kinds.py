@@ -5,10 +5,18 @@ from __future__ import annotations
 import json
 import random
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from core.detectors.oracles import ORACLES, Event, Found, spikes, with_cooldown
+from core.detectors.oracles import (
+    ORACLES,
+    Event,
+    Found,
+    Resolved,
+    resolutions,
+    spikes,
+    with_cooldown,
+)
 from living import alertd, mailbox
 
 from alertd import config
@@ -204,6 +212,14 @@ def line(event: Event, level: str) -> str:
     return json.dumps({**fields, "number": float(number(event))}) + "\n"
 
 
+def resolved(alert: dict[str, Any]) -> Resolved:
+    """Give what an oracle knows of a resolution, as ``replay --json`` prints it."""
+    time, began, ended = (
+        datetime.fromisoformat(alert[name]).timestamp() for name in ("time", "began", "ended")
+    )
+    return Resolved(time, alert["key"]["key"], began, ended, alert["events"], alert["alerts"])
+
+
 @pytest.mark.timeout(120)
 def test_live_with_kills_and_replayed_they_find_what_brute_force_finds(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -234,14 +250,17 @@ def test_live_with_kills_and_replayed_they_find_what_brute_force_finds(
                 daemon.kill()
                 daemon.start()
         daemon.wait_until_read(log, within=90)
-        live = box.alerts()
+        live, over = box.alerts(), box.resolutions()
         daemon.stop()
     capsys.readouterr()
     assert 0 == main(["replay", "--config", str(daemon.config), "--json"])
     replayed = [json.loads(one) for one in capsys.readouterr().out.splitlines()]
 
     assert kills >= 3
-    assert live == {alert["id"] for alert in replayed}
+    assert live == {alert["id"] for alert in replayed if "resolves" not in alert}
+    # Live, time goes on until everything is over.
+    ended = {alert["resolves"]: alert["id"] for alert in replayed if "resolves" in alert}
+    assert ended.items() <= over.items()
     for rule in config.load(daemon.config, {}).rules:
         found = [
             Found(
@@ -251,7 +270,7 @@ def test_live_with_kills_and_replayed_they_find_what_brute_force_finds(
                 tuple(alert.get("values", ())),
             )
             for alert in replayed
-            if alert["rule"] == rule.name
+            if alert["rule"] == rule.name and "resolves" not in alert
         ]
         assert len(found) > 5
         events = judged(rule, happened)
@@ -260,5 +279,9 @@ def test_live_with_kills_and_replayed_they_find_what_brute_force_finds(
             if rule.kind == "spike"
             else ORACLES[rule.kind](rule, events)
         )
+        passed = list(findings)
         # Of one time, keys come in the order of their lines.
-        assert sorted(with_cooldown(rule.cooldown, findings)) == sorted(found)
+        assert sorted(with_cooldown(rule.cooldown, iter(passed))) == sorted(found)
+        if rule.resolve:
+            its = [one for one in replayed if one["rule"] == rule.name and "resolves" in one]
+            assert resolutions(rule, passed, end) == sorted(map(resolved, its))

@@ -369,7 +369,8 @@ def test_c6_a_newer_schema_is_left_untouched(directory: Path) -> None:
     error = refusal(directory)
 
     assert os.EX_CONFIG == error.exit_code
-    assert "state.db: schema 9 newer than supported 1; nothing changed" in str(error)
+    supported = len(MIGRATIONS)
+    assert f"schema 9 newer than supported {supported}; nothing changed" in str(error)
     assert before == digest(directory / "state.db")
     assert ["state.db", "state.lock"] == sorted(path.name for path in directory.iterdir())
 
@@ -407,7 +408,7 @@ def test_c7_an_older_schema_becomes_the_current_one(
     monkeypatch.undo()
 
     assert [(1, b"1")] == loaded.journal
-    assert "schema 2 newer" in str(refusal(directory))
+    assert f"schema {len(newer)} newer" in str(refusal(directory))
 
 
 KILLED_IN_A_MIGRATION = """

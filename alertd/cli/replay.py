@@ -117,7 +117,7 @@ def _report(
 
     alerts = 0
     for alert in chain.from_iterable(with_progress(replay)):
-        alerts += 1
+        alerts += alert.end is None
         say(alert_as_json(alert) if as_json else _told(alert))
     note = sys.stderr if as_json else sys.stdout
     drawn = _drawn(timeline, replay) if timeline else []
@@ -133,6 +133,9 @@ def _told(alert: Alert) -> str:
 
     when = datetime.fromtimestamp(alert.time).astimezone().isoformat(sep=" ")
     key = "".join(f"  {name}={visible(value)}" for name, value in alert.key)
+    if alert.end is not None:
+        began = datetime.fromtimestamp(alert.end.began).astimezone().isoformat(sep=" ")
+        return f"{when}  {alert.rule}{key}\n    resolved: {alert.end.what}, since {began}"
     told = (
         f"{when}  {alert.rule}{key}\n"
         f"    {DETECTORS[alert.kind].measure(alert)} {alert.since_last:,} since the alert before"

@@ -75,6 +75,7 @@ def told(status: dict[str, Any]) -> list[str]:
         lines += ["", "last alerts:"]
         lines += [
             f"  {_when(alert['time'])}  {alert['rule']}  {alert['id']}"
+            + (f", the end of {alert['resolves']}" if alert["resolves"] else "")
             for alert in status["last_alerts"]
         ]
     return lines

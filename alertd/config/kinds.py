@@ -43,36 +43,47 @@ class Keys(NamedTuple):
         needs: Those that must be there, each with an example.
         may: Those that may.
         read_limit: Reads ``more_than``.
+        resolves: Whether it says by itself when it is over.  Kinds for which that means nothing may
+            not have ``resolve`` at all.
     """
 
     needs: dict[str, object]
     may: frozenset[str] = frozenset()
     read_limit: Callable[[object], object] = _events
+    resolves: bool = False
 
 
 _MATCH: dict[str, object] = {"match": "ERROR"}
 _WINDOW: dict[str, object] = {"more_than": 10, "within": "10m"}
 
+_RESOLVE = frozenset({"resolve"})
+
 KEYS_OF: dict[Kind, Keys] = {
-    "threshold": Keys({**_MATCH, **_WINDOW}),
+    "threshold": Keys({**_MATCH, **_WINDOW}, _RESOLVE),
     "match": Keys(_MATCH),
-    "distinct": Keys({"distinct": "user", **_WINDOW}, frozenset({"match"})),
+    "distinct": Keys({"distinct": "user", **_WINDOW}, _RESOLVE | {"match"}),
     "new_value": Keys({"value": "error_code"}, frozenset({"match", "learn", "max_values"})),
     "change": Keys({"value": "version"}, frozenset({"match"})),
     "ratio": Keys(
         {**_MATCH, "more_than": "5%", "within": "5m"},
-        frozenset({"of", "min_total"}),
+        _RESOLVE | {"of", "min_total"},
         values.percent,
+        resolves=True,
     ),
     "metric": Keys(
         {"metric": "p95", "value": "duration_ms", "within": "5m"},
-        frozenset({"match", "more_than", "less_than", "min_total"}),
+        _RESOLVE | {"match", "more_than", "less_than", "min_total"},
         values.number,
+        resolves=True,
     ),
-    "sequence": Keys({"step": [], "within": "10m"}),
-    "absence": Keys(_MATCH, frozenset({"fewer_than", "within", "by", "timezone", "expect"})),
+    "sequence": Keys({"step": [], "within": "10m"}, _RESOLVE),
+    "absence": Keys(
+        _MATCH, _RESOLVE | {"fewer_than", "within", "by", "timezone", "expect"}, resolves=True
+    ),
     "spike": Keys(
-        {**_MATCH, "times": 3.0, "min_count": 50, "within": "10m"}, frozenset({"baseline"})
+        {**_MATCH, "times": 3.0, "min_count": 50, "within": "10m"},
+        _RESOLVE | {"baseline"},
+        resolves=True,
     ),
 }
 
@@ -303,4 +314,5 @@ def rule_of(
         recipients=recipients,
         severity=table.severity,
         description=table.description,
+        resolve=KEYS_OF[table.kind].resolves if table.resolve is None else table.resolve,
     )

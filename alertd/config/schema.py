@@ -124,6 +124,7 @@ class RuleTable(Table):
     recipients: tuple[str, ...] | None = optional(_addresses, None)
     severity: Severity = optional(values.choice("info", "warning", "critical"), "critical")
     description: str = optional(values.any_text, "")
+    resolve: bool | None = optional(values.flag, None)
     test: tuple[RuleTestTable, ...] = listed(RuleTestTable)
 
 

@@ -3,7 +3,7 @@ Which key's time is up next.
 
 A deadline moves with nearly every event of its key, mostly to later.  So a key stands in the queue
 once, at the earliest time that it has had since it was looked at; whether that still holds is asked
-when its turn comes.
+when its turn comes, by ``settle``.
 
 Trap: its turn may be a day away, and whoever writes the log chooses the keys.  So what does not
 hold any more is thrown out whenever it has become a quarter of what does.
@@ -40,7 +40,7 @@ class Deadlines:
         deadline_of: Gives a key's deadline in Unix seconds; ``NEVER`` if it has none, or is gone.
 
     Attributes:
-        due: The earliest one, or ``NEVER``.
+        due: The earliest one, or ``NEVER``; until ``settle`` it may be one that was earlier.
     """
 
     __slots__ = ("_deadline_of", "_heap", "_most", "_queued", "due")
@@ -58,12 +58,12 @@ class Deadlines:
         if deadline < self._queued.get(key, NEVER):
             self._queued[key] = deadline
             heapq.heappush(self._heap, (deadline, key))
+            self.due = min(self.due, deadline)
             if len(self._heap) > self._most:
                 self._clean()
-        self._settle()
 
     def first(self) -> Key:
-        """Return the key whose deadline is ``due``, of equal ones the least."""
+        """Return the key whose deadline is ``due``, of equal ones the least, once it is settled."""
         return self._heap[0][1]
 
     def _clean(self) -> None:
@@ -74,7 +74,7 @@ class Deadlines:
         heapq.heapify(self._heap)
         self._most = len(self._heap) + max(len(self._heap) // STALE_SHARE, _STALE)
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Bring to the top what holds."""
         heap, queued = self._heap, self._queued
         while heap:

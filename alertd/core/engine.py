@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from alertd.core.deadlines import DEADLINE_BYTES, NEVER, STALE_SHARE
-from alertd.core.detectors import DETECTORS
+from alertd.core.detectors import detector_class
+from alertd.core.detectors.incident import incident_bytes
 from alertd.core.events import BEGUN, PASSED, Match
 from alertd.core.keyspace import COOLING_SHARE, Keyspace, Snapshot
 from alertd.core.steps import at_once
@@ -189,7 +190,8 @@ class Engine:
 
     def next_deadline(self, stream: Stream) -> float:
         """Return the Unix seconds after which ``advance`` has something to do; else infinity."""
-        return _earliest(self._timed.get(stream, {}))
+        timed = self._timed.get(stream, {})
+        return min((keyspace.settled() for keyspace in timed.values()), default=NEVER)
 
     def repeat(self, trail: Iterable[Match]) -> None:
         """Do again what was done before a crash, with the alerts that came of it."""
@@ -197,8 +199,10 @@ class Engine:
             keyspace = self._keyspaces[match.rule]
             if match.offset == BEGUN:
                 keyspace.begin(match.time)
-            elif match.offset == PASSED and isinstance(keyspace, TimedKeyspace):
-                keyspace.expire(match)
+            elif match.offset == PASSED:
+                # Time may be none of the rule's business any more: it was told not to resolve.
+                if isinstance(keyspace, TimedKeyspace):
+                    keyspace.expire(match)
             else:
                 keyspace.feed(match)
         self._connect()
@@ -270,6 +274,8 @@ class Engine:
             earliest = min(timed, key=_due, default=None)
             if earliest is None or earliest.due >= time:
                 return
+            if earliest.due != earliest.settled():
+                continue
             passing = earliest.passing()
             alert = earliest.expire(passing)
             if trail is not None:
@@ -290,7 +296,7 @@ def _due(keyspace: TimedKeyspace) -> float:
 
 
 def _keyspace(rule: Rule, snapshot: Snapshot | None = None) -> Keyspace:
-    is_timed = DETECTORS[rule.kind].is_timed(rule)
+    is_timed = detector_class(rule).is_timed(rule)
     return TimedKeyspace(rule, snapshot) if is_timed else Keyspace(rule, snapshot)
 
 
@@ -298,8 +304,10 @@ def worst_case_bytes(rule: Rule) -> int:
     """Compute the memory that a rule's keys take at most, without the lines kept for mails."""
     values = len(rule.group_by) * VALUE_BYTES
     keys = rule.max_keys if rule.group_by else 1
-    kind = DETECTORS[rule.kind]
+    kind = detector_class(rule)
     key = KEY_BYTES + values + kind.worst_case_bytes(rule)
+    if rule.resolve:
+        key += incident_bytes(rule)
     if kind.is_timed(rule):
         key += DEADLINE_BYTES + values // STALE_SHARE
     return keys * key + keys // COOLING_SHARE * (COOLING_BYTES + values)

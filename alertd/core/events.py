@@ -115,9 +115,33 @@ class Silence(msgspec.Struct, frozen=True, array_like=True):
     last_seen: float | None
 
 
+class End(msgspec.Struct, frozen=True):
+    """
+    What an incident was, once it is over.
+
+    Attributes:
+        alert: The id of the alert with which it began.
+        what: What that said was too much.
+        began: Unix seconds of that alert.
+        ended: Unix seconds at which the limit was passed last.
+        events: How often it was passed in between, both ends included …
+        alerts: … and how often somebody was told.
+        worst: The greatest of what was measured, or the least if that is what is too much; 0 where
+            nothing is measured.
+    """
+
+    alert: str
+    what: str
+    began: float
+    ended: float
+    events: int
+    alerts: int
+    worst: float
+
+
 class Alert(msgspec.Struct, frozen=True):
     """
-    A rule's limit was passed and somebody is to be told.
+    A rule's limit was passed and somebody is to be told; or, with an ``end``, that it is over.
 
     Attributes:
         id: Derived from rule, key, time and ordinal: the same line gives the same id everywhere.
@@ -153,6 +177,7 @@ class Alert(msgspec.Struct, frozen=True):
         silence: What did not come, where that is what it is about: then no line rang, ``time`` is
             when time was up, ``count`` how many came since ``since``, ``offset`` is less than 0,
             and ``first`` and ``last`` are the last lines seen, without a path if there are none.
+        end: What became of an incident, which makes this its resolution; ``None`` for all others.
     """
 
     id: str
@@ -182,6 +207,28 @@ class Alert(msgspec.Struct, frozen=True):
     is_below: bool = False
     silence: Silence | None = None
     days: int = 0
+    end: End | None = None
+
+
+class Incident(msgspec.Struct):
+    """
+    What has been too much and is not over.
+
+    Attributes:
+        alert: The one with which it began, without lines and values.
+        what: What that said was too much.
+        ended: Unix seconds at which the limit was passed last.
+        events: How often it was passed, since and with that alert …
+        alerts: … and how often somebody was told.
+        worst: The greatest of what was measured, or the least if that is what is too much.
+    """
+
+    alert: Alert
+    what: str
+    ended: float
+    events: int = 1
+    alerts: int = 1
+    worst: float = 0.0
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -201,6 +248,7 @@ class Notice(msgspec.Struct, frozen=True):
         complaint: What is wrong with alertd itself, in half a sentence.  Such an alert is about no
             line: its rule is a name that no rule can have, its ``line`` holds what happened, one
             thing a line, and its ``first.time`` is when it began.  Empty for all others.
+        answers: Of a resolution, the Message-IDs under which the alert that it ends was mailed.
     """
 
     alert: Alert
@@ -210,3 +258,4 @@ class Notice(msgspec.Struct, frozen=True):
     raised_at: float
     is_time_of_reading: bool = False
     complaint: str = ""
+    answers: tuple[str, ...] = ()

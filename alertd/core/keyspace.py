@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from alertd.core.detectors import DETECTORS, Detector, Frozen
+from alertd.core.detectors import Detector, Frozen, detector_class
 from alertd.core.evidence import LINE_CHARS, MOST_LINES
 from alertd.core.rules import MISS, STEPS
 from alertd.core.steps import at_once
@@ -98,7 +98,7 @@ class Keyspace:
 
     def __init__(self, rule: Rule, snapshot: Snapshot | None = None) -> None:
         self.rule = rule
-        self._kind = DETECTORS[rule.kind]
+        self._kind = detector_class(rule)
         self._detectors: OrderedDict[Key, Detector] = OrderedDict()
         self._detector_of = self._detectors.get
         self._is_value_judged = rule.is_judged
@@ -264,4 +264,4 @@ class Keyspace:
                 break
             del cooling[oldest]
         frozen = detector.freeze()
-        cooling[key] = msgspec.structs.replace(frozen, times=(), lines=(), state=b"")
+        cooling[key] = msgspec.structs.replace(frozen, times=(), lines=(), state=b"", incident=None)

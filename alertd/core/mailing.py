@@ -125,6 +125,7 @@ class Mailings:
         addresses: Iterable[str],
         now: float,
         since: float | None = None,
+        is_end: bool = False,
     ) -> None:
         """
         Take an alert in.
@@ -135,12 +136,13 @@ class Mailings:
             addresses: Who is to be told.
             now: The time.
             since: When it was raised, if that is not now: an earlier run may have left it.
+            is_end: It says that an earlier one is over: it never overtakes what is held back.
         """
         since = now if since is None else since
         is_late = 0 < self._join_older_than < age
         for address in addresses:
             lane = self._lane(address)
-            if is_late:
+            if is_late or (is_end and lane.late):
                 lane.late_since = lane.late_since if lane.late else now
                 lane.late_last = now
                 lane.late.append(number)

@@ -145,7 +145,7 @@ def _rang(
         pipeline = Pipeline(sources, [rule], matchers, is_journaled=False)
         alerts = _played(pipeline, source, Framing(), raw, test.every)
     begins = [0, *accumulate(map(len, raw))]
-    return [(bisect_right(begins, _offset(alert)), alert) for alert in alerts]
+    return [(bisect_right(begins, _offset(alert)), alert) for alert in alerts if alert.end is None]
 
 
 def _offset(alert: Alert) -> int:

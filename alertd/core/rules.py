@@ -186,6 +186,7 @@ class Rule:
         learn: Seconds from a key's first event in which what is new is only remembered.
         max_values: Values that a key remembers.
         cooldown: Seconds between two alerts of one key.
+        resolve: Whether it says when it is over; see ``detectors.incident``.
         max_keys: Keys remembered at the same time.
         recipients: Mail addresses.
         severity: How urgent it is.
@@ -219,6 +220,7 @@ class Rule:
     max_keys: int = 10_000
     severity: Severity = "critical"
     description: str = ""
+    resolve: bool = False
 
     @property
     def keyed_by(self) -> tuple[str, ...]:
@@ -234,6 +236,11 @@ class Rule:
     def is_on_grid(self) -> bool:
         """Whether its window slides by slices (see ``grid``)."""
         return self.kind in {"ratio", "metric", "spike"}
+
+    @property
+    def is_least_worst(self) -> bool:
+        """Whether of what is measured the least is the worst; a percentile's measure is a share."""
+        return self.is_below and not self.metric.startswith("p")
 
     @property
     def seen(self) -> Selector:

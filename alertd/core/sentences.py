@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from alertd.core.detectors import DETECTORS
 from alertd.core.escape import visible
 from alertd.core.phrases import lines_of, listed
+from alertd.core.wording import exactly
 
 if TYPE_CHECKING:
     from alertd.core.rules import Rule
@@ -29,9 +30,14 @@ def sentence(rule: Rule) -> str:
     if rule.unless:
         lines += f" (leaving out lines {lines_of(rule.unless)})"
     per = f" per {listed(fields, 'and')}" if fields else ""
-    asked = DETECTORS[rule.kind].asked(rule, lines, per)
-    afterwards = DETECTORS[rule.kind].afterwards(rule, _about(fields))
-    return f"{rule.name}: mails {listed(rule.recipients, 'and')} {asked}{afterwards}."
+    kind = DETECTORS[rule.kind]
+    afterwards = kind.afterwards(rule, _about(fields))
+    if rule.resolve:
+        afterwards += "; says when it is over"
+        if kind.ends_in_silence:
+            afterwards += f" ({exactly(rule.within)} after it was last so)"
+    told = listed(rule.recipients, "and")
+    return f"{rule.name}: mails {told} {kind.asked(rule, lines, per)}{afterwards}."
 
 
 def _about(fields: tuple[str, ...]) -> str:

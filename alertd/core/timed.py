@@ -3,6 +3,9 @@ The keys of a rule for which time alone counts, too: silence, or the end of what
 
 What comes after a deadline has been judged cannot undo it: a match that is older than that takes
 its time, as one does that is older than its rule's newest event (see ``ordering``).
+
+Where only the end of an incident is awaited, deadlines come with alerts, and nothing else need be
+looked at.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from alertd.core.deadlines import NEVER, Deadlines
+from alertd.core.detectors import DETECTORS
 from alertd.core.events import PASSED, Match, retimed
 from alertd.core.keyspace import Key, Keyspace, Snapshot
 
@@ -21,18 +25,24 @@ if TYPE_CHECKING:
 class TimedKeyspace(Keyspace):
     """Every key of one rule whose detectors have deadlines; see ``Keyspace``."""
 
-    __slots__ = ("_awaited", "_deadlines")
+    __slots__ = ("_awaited", "_awaits_ends_only", "_deadlines")
 
     def __init__(self, rule: Rule, snapshot: Snapshot | None = None) -> None:
         super().__init__(rule, snapshot)
         self._awaited = frozenset(self._kind.awaited(rule))
+        self._awaits_ends_only = not DETECTORS[rule.kind].is_timed(rule)
         self._deadlines = Deadlines(self._deadline_of)
         for key in self._detectors:
             self._deadlines.note(key)
 
     @property
     def due(self) -> float:
-        """Unix seconds of the earliest deadline, or infinity."""
+        """Unix seconds of the earliest deadline, or infinity; exact once it is ``settled``."""
+        return self._deadlines.due
+
+    def settled(self) -> float:
+        """Make sure of ``due``, and return it."""
+        self._deadlines.settle()
         return self._deadlines.due
 
     def begin(self, time: float) -> bool:
@@ -50,7 +60,8 @@ class TimedKeyspace(Keyspace):
         if match.time < self.passed:
             match = retimed(match, self.passed)
         alert = super().feed(match)
-        self._deadlines.note(key)
+        if alert is not None or not self._awaits_ends_only:
+            self._deadlines.note(key)
         return alert
 
     def passing(self) -> Match:

@@ -73,7 +73,9 @@ class Timeline:
                 self._add(self._lines[match.rule], match.time)
 
     def mark(self, alert: Alert) -> None:
-        """Count an alert."""
+        """Count an alert, unless it says that one is over."""
+        if alert.end is not None:
+            return
         self._reach(alert.time, alert.time)
         self._add(self._alerts[alert.rule], alert.time)
 

@@ -137,7 +137,7 @@ class Tuning:
         return [max(round(self._rule.within * share, 6), 1e-6) for share in SHARES]
 
     def _judged(self, rule: Rule) -> int:
-        engine, name = Engine([rule]), rule.name
+        engine, name = Engine([replace(rule, resolve=False)]), rule.name
         times, keys = self._recorder.times, self._recorder.about
         alerts = 0
         for at in range(0, len(times), PORTION):

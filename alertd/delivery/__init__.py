@@ -1,9 +1,9 @@
 """
 Outbox to mail server: what has been committed gets sent, however long that takes.
 
-``loop`` chooses what goes next and sends it, ``patience`` knows who is left alone and until when,
-and ``ledger`` writes down what became of it.  Which alerts share a mail is decided in
-``core.mailing``.
+``loop`` chooses what goes next and sends it, ``copies`` knows what an answer means for each
+recipient, ``patience`` who is left alone and until when, and ``ledger`` writes down what became of
+it.  Which alerts share a mail is decided in ``core.mailing``.
 """
 
 from alertd.delivery.loop import Delivery, EmailSettings, Notifier

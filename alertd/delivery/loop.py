@@ -20,20 +20,18 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-import re
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-import msgspec
 import structlog
 
 from alertd.core.mailing import Mailing, Mailings
-from alertd.core.render import Mail, cut_mail, render_alert, render_joined
+from alertd.core.render import Mail, render_alert, render_joined
+from alertd.delivery.copies import Copies, Waiting
 from alertd.delivery.ledger import Ledger
-from alertd.delivery.patience import AT_MOST, LATER, SOON, Patience
+from alertd.delivery.patience import Patience
 from alertd.smtp import DeliveryError, Outcome
-from alertd.state import Copy, Cut, Dropped, Frozen, Judged, Retained, Retried, StateError
+from alertd.state import Dropped, Frozen, Retained, Retried, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -44,9 +42,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-GIVE_UP_AFTER: Final = 5 * 86_400.0
-_TRY_AT_LEAST: Final = 3600.0
-"""Seconds for which even the oldest mail is tried after a start: the network may come up late."""
 _SEND_AT_MOST: Final = 900.0
 """Seconds, whatever ``timeout`` is: RFC 5321 lets a server take ten minutes for the final dot."""
 _IDLE: Final = 10.0
@@ -56,7 +51,6 @@ _PRUNE_EVERY: Final = 500
 _HOUR: Final = 3600.0
 _STUCK_AFTER: Final = _SEND_AT_MOST + 60.0
 """Seconds after which one step has outlasted every deadline in it."""
-_TOO_LARGE: Final = re.compile(r"(?:^|: )552\b")
 
 
 class EmailSettings(Protocol):
@@ -90,20 +84,6 @@ class Notifier(Protocol):
     async def close(self) -> None:
         """Let go of the connection."""
         ...
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """A frozen mail and its pending copies; ``payload`` is kept only while it is not stored."""
-
-    message_id: str
-    first: int
-    frozen_at: float
-    copies: dict[str, Copy]
-    payload: bytes | None = None
-
-    def due(self, now: float) -> list[Copy]:
-        return [copy for copy in self.copies.values() if copy.next_attempt <= now]
 
 
 class Delivery:
@@ -154,10 +134,9 @@ class Delivery:
         # Unix seconds that never jump: right when we start, and as good as the machine's clock
         # for comparing with what an earlier run has stored.
         self._epoch = clock() - monotonic()
-        self._started_at = self._now()
-        self._waiting: dict[str, _Waiting] = {}
         self._ledger = Ledger(outbox)
         self._patience = Patience(self._now, jitter)
+        self._copies = Copies(self._ledger, self._patience, self._mailings, self._now)
         self._last_number = 0
         self._is_loaded = False
         self._has_news = True
@@ -280,11 +259,7 @@ class Delivery:
             join_older_than=email.join_older_than, max_per_hour=email.max_per_hour
         )
         self._patience.forget()
-        for mail in self._waiting.values():
-            mail.copies = {
-                address: msgspec.structs.replace(copy, next_attempt=0.0)
-                for address, copy in mail.copies.items()
-            }
+        self._copies.hurry()
         self.wake()
 
     async def retain_recipients(
@@ -426,6 +401,7 @@ class Delivery:
                 now=now,
                 # By the same clock: it may have been set since, and ours never is.
                 since=now - max(0.0, self._clock() - queued.raised_at),
+                is_end=queued.is_end,
             )
         self._has_news = False
 
@@ -438,20 +414,7 @@ class Delivery:
                 # A time from the future was written before somebody set the clock back.
                 if mail.at <= now:
                     self._mailings.count(mail.address, mail.at, is_digest=mail.reason == "digest")
-        self._waiting = {
-            pending.message_id: _Waiting(
-                pending.message_id,
-                pending.first,
-                min(pending.frozen_at, now),
-                {
-                    copy.address: msgspec.structs.replace(
-                        copy, next_attempt=min(copy.next_attempt, now + AT_MOST)
-                    )
-                    for copy in pending.copies
-                },
-            )
-            for pending in await self._outbox.pending()
-        }
+        self._copies.load(await self._outbox.pending())
         self._mailings.clear()
         self._last_number = 0
         self._is_loaded = True
@@ -465,26 +428,17 @@ class Delivery:
 
     # One mail.
 
-    def _choose(self, now: float) -> _Waiting | Mailing | float:
+    def _choose(self, now: float) -> Waiting | Mailing | float:
         """Return what is to be tried: what has failed least often, then what is oldest."""
         following = self._mailings.next(now, is_caught_up=self._is_caught_up())
-        best: _Waiting | Mailing | None = None
-        rank = (math.inf, math.inf)
-        again = math.inf
+        mail, rank = self._copies.next(now)
         if isinstance(following, Mailing):
-            best, rank = following, (0, following.notices[0])
-        else:
-            again = following
-        for mail in self._waiting.values():
-            due = mail.due(now)
-            if not due:
-                again = min(again, *(copy.next_attempt for copy in mail.copies.values()))
-            elif (own := (max(copy.attempts for copy in due), mail.first)) < rank:
-                best, rank = mail, own
-        return again if best is None else best
+            # What has never been tried has never failed.
+            return following if mail is None or (0, following.notices[0]) < rank else mail
+        return min(following, rank[0]) if mail is None else mail
 
-    async def _freeze(self, mailing: Mailing, now: float) -> _Waiting:
-        """Make a mail's bytes, for good."""
+    async def _freeze(self, mailing: Mailing, now: float) -> Waiting:
+        """Make a mail's bytes, for good; return what is to be tried now, most often that."""
         is_single = len(mailing.notices) == 1
         notices = await self._outbox.notices(mailing.notices, is_brief=not is_single)
         if is_single:
@@ -505,17 +459,15 @@ class Delivery:
         is_stored = await self._ledger.write()
         self._mailings.take(mailing, now)
         self._since_prune += 1
-        waiting = self._waiting.setdefault(
-            mail.message_id, _Waiting(mail.message_id, mailing.notices[0], now, {})
-        )
-        for address in mailing.addresses:
-            waiting.copies.setdefault(address, Copy(address))
+        waiting = self._copies.add(mail.message_id, mailing, now)
         # Whoever got this mail before got the bytes that are stored: everybody does.
         if is_stored:
             waiting.payload = None
         elif waiting.payload is None:
             waiting.payload = await self._outbox.payload(mail.message_id) or mail.payload
-        return waiting
+        # Who is told that something is over has been told of it.
+        answered = [answer for notice in notices for answer in notice.answers]
+        return self._copies.earlier(waiting, answered, now)
 
     def _rendered(self, notices: Sequence[Notice], mailing: Mailing) -> Mail:
         sent_at = self._clock()
@@ -537,12 +489,12 @@ class Delivery:
             recipients=mailing.addresses,
         )
 
-    async def _attempt(self, mail: _Waiting) -> None:
+    async def _attempt(self, mail: Waiting) -> None:
         due = mail.due(self._now())
         payload = mail.payload or await self._outbox.payload(mail.message_id)
         if payload is None:
             # Only a person with a database tool can bring this about.
-            self._judge(
+            self._copies.judge(
                 mail, {copy.address: Outcome("refused", "its bytes are gone") for copy in due}
             )
             await self._ledger.write()
@@ -553,128 +505,14 @@ class Delivery:
             async with asyncio.timeout(_SEND_AT_MOST):
                 outcomes = await self._notifier.send(self._email.sender, addresses, payload)
         except DeliveryError as error:
-            is_cut = not error.retryable and self._cut_to_fit(mail, payload, error.detail)
-            if not is_cut:
-                self._fail(mail, addresses, error)
+            self._copies.fail(mail, payload, addresses, error)
         except TimeoutError:
-            self._fail(mail, addresses, DeliveryError("temporary", "took longer than any mail may"))
+            late = DeliveryError("temporary", "took longer than any mail may")
+            self._copies.fail(mail, payload, addresses, late)
         except Exception as error:  # noqa: BLE001 - one mail that cannot be sent stops no other
             detail = f"{type(error).__name__}: {error}"[:200]
-            self._fail(mail, addresses, DeliveryError("temporary", detail))
+            self._copies.fail(mail, payload, addresses, DeliveryError("temporary", detail))
         else:
             silent = Outcome("deferred", "not mentioned")
-            judged = {a: outcomes.get(a, silent) for a in addresses}
-            refused = [a for a, outcome in judged.items() if outcome.status == "refused"]
-            if any(self._cut_to_fit(mail, payload, judged[a].detail) for a in refused):
-                # They get another chance, with less.
-                judged = {
-                    address: outcome
-                    for address, outcome in judged.items()
-                    if not _TOO_LARGE.search(outcome.detail)
-                }
-            self._judge(mail, judged)
+            self._copies.answer(mail, payload, {a: outcomes.get(a, silent) for a in addresses})
         await self._ledger.write()
-
-    def _cut_to_fit(self, mail: _Waiting, payload: bytes, detail: str) -> bool:
-        """Make a mail shorter if the server finds it too large; say whether that has been done."""
-        cut = cut_mail(payload) if _TOO_LARGE.search(detail) else None
-        if cut is None:
-            return False
-        log.warning("mail too large; trying a shorter one", message_id=mail.message_id)
-        self._ledger.add(Cut(mail.message_id, cut))
-        mail.payload = cut
-        return True
-
-    def _fail(self, mail: _Waiting, addresses: Sequence[str], error: DeliveryError) -> None:
-        """Nobody got it: leave the server alone, unless it is this mail that it refuses."""
-        if not error.retryable:
-            self._judge(mail, {a: Outcome("refused", error.detail) for a in addresses})
-            return
-        is_about_server = error.kind in {"connect", "tls", "login"}
-        first = SOON if error.kind in {"connect", "tls"} else LATER
-        self._patience.leave_server_alone(error.kind, error.detail, first)
-        now = self._now()
-        # Another mail would have fared no better, so this one does not lose its turn.
-        changed = [
-            self._postponed(mail, copy, error.detail, first, counts=not is_about_server)
-            for copy in map(mail.copies.__getitem__, addresses)
-            if not is_about_server or self._is_over(mail, now)
-        ]
-        self._settle(mail, changed, now)
-
-    def _judge(self, mail: _Waiting, outcomes: Mapping[str, Outcome]) -> None:
-        """Note what the server said for each recipient."""
-        now = self._now()
-        changed = []
-        is_uncertain = False
-        for address, outcome in outcomes.items():
-            copy = mail.copies[address]
-            match outcome.status:
-                case "sent":
-                    changed.append(
-                        msgspec.structs.replace(
-                            copy, status="sent", attempts=copy.attempts + 1, detail=outcome.detail
-                        )
-                    )
-                    if self._patience.welcome(address):
-                        # Deferred copies keep their own time: it may have been their own fault.
-                        self._mailings.close(address, -math.inf)
-                case "refused":
-                    changed.append(
-                        msgspec.structs.replace(
-                            copy, status="failed", attempts=copy.attempts + 1, detail=outcome.detail
-                        )
-                    )
-                    self._patience.refused(address, outcome.detail)
-                case "deferred":
-                    changed.append(self._postponed(mail, copy, outcome.detail, LATER))
-                    self._mailings.close(address, self._patience.deferred(address, outcome.detail))
-                case "uncertain":
-                    is_uncertain = True
-                    copy = self._postponed(mail, copy, outcome.detail, SOON)
-                    changed.append(msgspec.structs.replace(copy, is_uncertain=True))
-        if is_uncertain:
-            detail = next(iter(outcomes.values())).detail
-            self._patience.leave_server_alone("uncertain", detail, SOON)
-        else:
-            self._patience.forgive_server()
-        sent = sum(copy.status == "sent" for copy in changed)
-        if sent:
-            log.info("mail sent", message_id=mail.message_id, recipients=sent)
-        self._settle(mail, changed, now)
-
-    def _postponed(
-        self, mail: _Waiting, copy: Copy, detail: str, first: float, *, counts: bool = True
-    ) -> Copy:
-        now = self._now()
-        attempts = copy.attempts + counts
-        if self._is_over(mail, now):
-            return msgspec.structs.replace(
-                copy, status="failed", attempts=attempts, detail=f"given up: {detail}"[:200]
-            )
-        delay = self._patience.delay(max(attempts, 1), first)
-        return msgspec.structs.replace(
-            copy, attempts=attempts, next_attempt=now + delay, detail=detail
-        )
-
-    def _is_over(self, mail: _Waiting, now: float) -> bool:
-        return now >= max(mail.frozen_at + GIVE_UP_AFTER, self._started_at + _TRY_AT_LEAST)
-
-    def _settle(self, mail: _Waiting, changed: Sequence[Copy], now: float) -> None:
-        if not changed:
-            return
-        for copy in changed:
-            if copy.status == "pending":
-                mail.copies[copy.address] = copy
-            else:
-                del mail.copies[copy.address]
-            if copy.status == "failed":
-                log.warning(
-                    "mail failed for good",
-                    message_id=mail.message_id,
-                    recipient=copy.address,
-                    reason=copy.detail,
-                )
-        if not mail.copies:
-            del self._waiting[mail.message_id]
-        self._ledger.add(Judged(mail.message_id, tuple(changed), now))

@@ -45,12 +45,14 @@ class Queued(msgspec.Struct, frozen=True, gc=False):
         time: Unix seconds of the event.
         raised_at: Unix seconds, by the clock, of the alert.
         addresses: Who is still to be told.
+        is_end: It says that what another alert told is over.
     """
 
     number: int
     time: float
     raised_at: float
     addresses: tuple[str, ...]
+    is_end: bool = False
 
 
 class Copy(msgspec.Struct, frozen=True, gc=False):
@@ -196,7 +198,13 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class PastAlert(msgspec.Struct, frozen=True):
-    """An alert as it is remembered; ``done_at`` is None until everybody has it."""
+    """
+    An alert as it is remembered.
+
+    Attributes:
+        done_at: None until everybody has it.
+        resolves: The id of the alert that it ends, if it is a resolution.
+    """
 
     id: str
     rule: str
@@ -204,6 +212,7 @@ class PastAlert(msgspec.Struct, frozen=True):
     time: float
     raised_at: float
     done_at: float | None
+    resolves: str = ""
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -251,7 +260,8 @@ class Outbox:
         """
         Return these notices as they were raised, those that are done left out.
 
-        A brief one lacks its lines: thousands of them at a time are for a list.
+        A brief one lacks its lines: thousands of them at a time are for a list.  Of a resolution,
+        ``answers`` are the mails that its alert is in by now.
 
         ``recipients`` are those who were or will be told: without the addresses that a reload has
         taken away since.
@@ -318,8 +328,8 @@ def enqueue(connection: sqlite3.Connection, notices: Iterable[Notice]) -> None:
         alert = notice.alert
         kept = _brief(notice) if is_brief else notice
         added = connection.execute(
-            "INSERT OR IGNORE INTO notice (id, rule, key, time, raised_at, value)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO notice (id, rule, key, time, raised_at, value, resolves)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 alert.id,
                 alert.rule,
@@ -327,6 +337,7 @@ def enqueue(connection: sqlite3.Connection, notices: Iterable[Notice]) -> None:
                 alert.time,
                 notice.raised_at,
                 seal(alert.id, msgspec.msgpack.encode(kept)),
+                "" if alert.end is None else alert.end.alert,
             ),
         )
         if added.rowcount == 1:
@@ -348,20 +359,26 @@ def _distinct(addresses: Iterable[str]) -> list[str]:
 def _queued(connection: sqlite3.Connection, after: int) -> list[Queued]:
     found: list[Queued] = []
     addresses: list[str] = []
-    previous: tuple[int, float, float] | None = None
-    for number, time, raised_at, address in connection.execute(
-        "SELECT number, time, raised_at, address FROM queued JOIN notice ON number = notice"
+    previous: tuple[int, float, float, bool] | None = None
+    for number, time, raised_at, is_end, address in connection.execute(
+        "SELECT number, time, raised_at, resolves <> '', address"
+        " FROM queued JOIN notice ON number = notice"
         " WHERE notice > ? ORDER BY notice, address",
         (after,),
     ):
         if previous is not None and previous[0] != number:
-            found.append(Queued(*previous, tuple(addresses)))
+            found.append(_of_row(previous, addresses))
             addresses.clear()
-        previous = (number, time, raised_at)
+        previous = (number, time, raised_at, bool(is_end))
         addresses.append(address)
     if previous is not None:
-        found.append(Queued(*previous, tuple(addresses)))
+        found.append(_of_row(previous, addresses))
     return found
+
+
+def _of_row(row: tuple[int, float, float, bool], addresses: Sequence[str]) -> Queued:
+    number, time, raised_at, is_end = row
+    return Queued(number, time, raised_at, tuple(addresses), is_end)
 
 
 def _notices(
@@ -383,8 +400,19 @@ def _notices(
         }
         recipients = tuple(a for a in _distinct(notice.recipients) if a in told)
         notice = _brief(notice) if is_brief else notice
-        found.append(msgspec.structs.replace(notice, recipients=recipients))
+        answers = () if notice.alert.end is None else _mailed_as(connection, notice.alert.end.alert)
+        found.append(msgspec.structs.replace(notice, recipients=recipients, answers=answers))
     return found
+
+
+def _mailed_as(connection: sqlite3.Connection, alert: str) -> tuple[str, ...]:
+    """Give the Message-IDs under which an alert was mailed: its own, and those of joined mails."""
+    rows = connection.execute(
+        "SELECT message_id FROM mail JOIN content ON content.mail = mail.number"
+        " JOIN notice ON notice.number = content.notice WHERE notice.id = ? ORDER BY mail.number",
+        (alert,),
+    )
+    return tuple(message_id for (message_id,) in rows)
 
 
 def _brief(notice: Notice) -> Notice:
@@ -691,9 +719,10 @@ def _last_alerts(connection: sqlite3.Connection, limit: int) -> list[PastAlert]:
             time,
             raised_at,
             done_at,
+            resolves,
         )
-        for id_, rule, key, time, raised_at, done_at in connection.execute(
-            "SELECT id, rule, key, time, raised_at, done_at FROM notice"
+        for id_, rule, key, time, raised_at, done_at, resolves in connection.execute(
+            "SELECT id, rule, key, time, raised_at, done_at, resolves FROM notice"
             " ORDER BY number DESC LIMIT ?",
             (limit,),
         )

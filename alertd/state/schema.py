@@ -68,7 +68,11 @@ CREATE TABLE copy (
 CREATE INDEX copy_unfinished ON copy (status) WHERE status <> 'sent';
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_FIRST,)
+_RESOLUTIONS: Final = """
+ALTER TABLE notice ADD COLUMN resolves TEXT NOT NULL DEFAULT '';  -- the id of an alert that is over
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_FIRST, _RESOLUTIONS)
 VERSION: Final = len(MIGRATIONS)
 
 SEALED: Final[tuple[tuple[str, str, str], ...]] = (

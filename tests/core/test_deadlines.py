@@ -37,6 +37,8 @@ def test_the_first_is_the_earliest_and_of_equal_ones_the_least(
         deadlines.note((name,))
 
         earliest = min(actual.values())
+        assert deadlines.due <= earliest
+        deadlines.settle()
         assert earliest == deadlines.due
         if earliest != NEVER:
             assert min(key for key in actual if actual[key] == earliest) == deadlines.first()

@@ -53,7 +53,7 @@ def test_what_comes_after_its_time_was_judged_takes_that_time() -> None:
     assert (10.0, PASSED, ()) == (passing.time, passing.offset, passing.key)
     assert alert is not None
     assert 10.0 == alert.time
-    assert 20.0 == subject.due
+    assert 20.0 == subject.settled()
 
 
 def test_a_passing_that_is_repeated_for_a_key_that_is_gone_changes_nothing() -> None:

@@ -5,10 +5,15 @@ To add a kind, write its module, enter it here, and give the rule model (``rules
 of the configuration) what it needs to be told.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from alertd.core.detectors.absence import Absence
 from alertd.core.detectors.change import Change
 from alertd.core.detectors.detector import Detector, Frozen
 from alertd.core.detectors.distinct import Distinct
+from alertd.core.detectors.incident import resolving
 from alertd.core.detectors.match import Each
 from alertd.core.detectors.metric import Metric
 from alertd.core.detectors.new_value import NewValue
@@ -17,7 +22,10 @@ from alertd.core.detectors.sequence import InOrder
 from alertd.core.detectors.spike import Spike
 from alertd.core.detectors.threshold import Threshold
 
-__all__ = ["DETECTORS", "Detector", "Frozen"]
+if TYPE_CHECKING:
+    from alertd.core.rules import Rule
+
+__all__ = ["DETECTORS", "Detector", "Frozen", "detector_class"]
 
 DETECTORS: dict[str, type[Detector]] = {
     "threshold": Threshold,
@@ -31,3 +39,10 @@ DETECTORS: dict[str, type[Detector]] = {
     "absence": Absence,
     "spike": Spike,
 }
+
+RESOLVING: dict[str, type[Detector]] = {name: resolving(kind) for name, kind in DETECTORS.items()}
+
+
+def detector_class(rule: Rule) -> type[Detector]:
+    """Give the class of a rule's detectors."""
+    return (RESOLVING if rule.resolve else DETECTORS)[rule.kind]

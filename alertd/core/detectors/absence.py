@@ -18,6 +18,9 @@ moment a time of day is when clocks are changed, see ``daily``.
 A key is expected if the rule names it in ``expect`` (then others do not count at all), or has no
 ``group_by``.  One that is not expected is forgotten once it has rung and nothing of it lies in its
 window: its next event is like its first.  So a machine that is no more rings once.
+
+What was missed is over with the event with which there are ``N`` in the window again; with ``by``,
+with the ``N``-th event after the alert.
 """
 
 from __future__ import annotations
@@ -74,6 +77,7 @@ class Absence(Detector):
     __slots__ = ("_armed", "_begin", "_due", "_has_rung", "_is_expected", "_judged", "_window")
 
     asks_since = True
+    ends_in_silence = False
 
     def __init__(self, rule: Rule, key: tuple[str, ...], frozen: Frozen = NEW) -> None:
         super().__init__(rule, key, frozen)
@@ -173,15 +177,19 @@ class Absence(Detector):
     def feed(self, match: Match) -> Alert | None:
         """Take one more event."""
         time = match.time
-        if self._armed is None or self.is_empty(time):
+        if self._armed is None or self._is_forgotten(time):
             self._armed, self._has_rung, self._judged = time, False, None
             self._schedule()
         self.since_last += 1
-        if self._window.add(time):
+        is_enough = self._window.add(time)
+        if is_enough:
             self._has_rung = False
         if self._rule.by is None:
             self._schedule()
-        return None
+        elif self.previous is not None:
+            times = self._window.times
+            is_enough = len(times) > self._rule.more_than and times[0] > self.previous
+        return self._over(time) if is_enough else None
 
     def expire(self) -> Alert | None:
         """Judge what came by now; return the alert that there is to raise, if any."""
@@ -206,6 +214,9 @@ class Absence(Detector):
 
     def is_empty(self, now: float) -> bool:
         """Tell whether its next event will be like its first one."""
+        return self._is_forgotten(now)
+
+    def _is_forgotten(self, now: float) -> bool:
         is_over = self._rule.by is not None or self._window.is_empty(now)
         return self._has_rung and is_over and not self._is_expected
 

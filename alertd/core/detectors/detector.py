@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from alertd.core.events import Alert, Match, Sample, Silence
+from alertd.core.events import Alert, Incident, Match, Sample, Silence
 from alertd.core.evidence import Evidence
 from alertd.core.windows import HALF_TICK
 from alertd.core.wording import exactly
@@ -42,6 +42,7 @@ class Frozen(msgspec.Struct, frozen=True, array_like=True):
         ordinal: How many alerts there were at that very time before it.
         lines: Matches kept as evidence, oldest first.
         state: What else its kind remembers, in a form of its own.
+        incident: What has been too much and is not over, if its rule is to say when it is.
     """
 
     times: tuple[float, ...] = ()
@@ -50,6 +51,7 @@ class Frozen(msgspec.Struct, frozen=True, array_like=True):
     ordinal: int = 0
     lines: tuple[Match, ...] = ()
     state: bytes = b""
+    incident: Incident | None = None
 
 
 NEW = Frozen()
@@ -86,6 +88,9 @@ class Detector(ABC):
         self.since_last = frozen.since_last
         self.previous = frozen.previous
         self._ordinal = frozen.ordinal
+
+    ends_in_silence: ClassVar[bool] = True
+    """Whether what was too much is over when it has not been for long enough; see ``incident``."""
 
     @staticmethod
     @abstractmethod
@@ -147,6 +152,12 @@ class Detector(ABC):
     def measure(alert: Alert) -> str:
         """Say how much of what happened, against which limit, in a sentence."""
 
+    @staticmethod
+    def worst(alert: Alert, measured: float) -> str:
+        """Say how bad it was, as half a sentence; empty for kinds that measure nothing."""
+        del alert, measured
+        return ""
+
     @abstractmethod
     def feed(self, match: Match) -> Alert | None:
         """Judge one more match; they come in time order."""
@@ -174,6 +185,25 @@ class Detector(ABC):
 
     def is_quiet(self, now: float) -> bool:
         """Tell whether its cooldown holds."""
+        return self.previous is not None and now - self.previous < self._cooldown
+
+    def is_moot(self, now: float) -> bool:
+        """
+        Tell whether it is of no consequence if the limit is passed now.
+
+        For kinds that take long to find that out.
+        """
+        return self.is_quiet(now)
+
+    def is_hidden(self, now: float, measured: float = 0.0) -> bool:
+        """
+        Take up that the limit is passed now; tell whether the cooldown hides it.
+
+        Args:
+            now: Unix seconds.
+            measured: What an alert would say was measured.
+        """
+        del measured
         return self.previous is not None and now - self.previous < self._cooldown
 
     def is_spent(self, now: float) -> bool:
@@ -238,7 +268,22 @@ class Detector(ABC):
         )
         self.previous = time
         self.since_last = 0
+        self._rang(alert)
         return alert
+
+    def _rang(self, alert: Alert) -> None:
+        """Take up that an alert was raised."""
+        del alert
+
+    def _over(self, time: float) -> Alert | None:
+        """
+        Take up that what was too much is over, and always say so: most rules do not care.
+
+        Returns:
+            The resolution, if there was an incident and its end is to be told.
+        """
+        del time
+        return None
 
 
 def alert_id(rule: str, key: tuple[str, ...], time: float, ordinal: int) -> str:

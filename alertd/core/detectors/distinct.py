@@ -81,10 +81,10 @@ class Distinct(Detector):
         seen.move_to_end(value)
         if len(seen) > limit + 1:
             seen.popitem(last=False)
-        if len(seen) <= limit or self.is_quiet(time):
+        if len(seen) <= limit:
             return None
         oldest = next(iter(seen.values()))
-        if time - oldest >= self._reach:
+        if time - oldest >= self._reach or self.is_hidden(time):
             return None
         shown = tuple(seen)[-SHOWN_VALUES:]
         return self._ring(match, count=len(seen), since=oldest, values=shown)

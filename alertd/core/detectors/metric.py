@@ -98,6 +98,14 @@ class Metric(Detector):
             return f"{share} below {bound}; at {alert.metric} fewer than {rank} % may be."
         return f"{share} above {bound}; at {alert.metric} {100 - rank} % may be."
 
+    @staticmethod
+    def worst(alert: Alert, measured: float) -> str:
+        """Name the greatest or the least value; of a percentile, the share beyond the bound."""
+        if _rank(alert.metric):
+            beyond = "below" if alert.is_below else "above"
+            return f"{measured:.4g} % of the values were {beyond} {figure(alert.bound)}"
+        return f"the {alert.metric} was {figure(measured)}"
+
     def feed(self, match: Match) -> Alert | None:
         """Measure one more value; return the alert that it raises, if any."""
         time, grid, rule = match.time, self._grid, self._rule
@@ -114,7 +122,7 @@ class Metric(Detector):
         counts[-1] += 1
         # Who feeds matches has seen to it that it is one.
         self._take(cast("float", number(match.key[-1])), is_new=is_new)
-        if self._count < rule.min_total or self.is_quiet(time):
+        if self._count < rule.min_total or self.is_moot(time):
             return None
         measured = self._measured()
         if self._rank:
@@ -124,7 +132,7 @@ class Metric(Detector):
             is_passed = over >= 0 if rule.is_below else over > 0
         else:
             is_passed = measured < rule.bound if rule.is_below else measured > rule.bound
-        if not is_passed:
+        if not is_passed or self.is_hidden(time, measured):
             return None
         return self._ring(
             match,

@@ -71,6 +71,12 @@ class Ratio(Detector):
             f"the limit is {figure(alert.bound)} % in {duration(alert.within)}."
         )
 
+    @staticmethod
+    def worst(alert: Alert, measured: float) -> str:
+        """Name the greatest share."""
+        del alert
+        return f"the share was {measured:.4g} %"
+
     def feed(self, match: Match) -> Alert | None:
         """Count one more line; return the alert that it raises, if any."""
         time, grid = match.time, self._grid
@@ -92,7 +98,10 @@ class Ratio(Detector):
         rule = self._rule
         part, whole = rule.share
         is_too_much = self._hits * whole > self._lines * part and self._lines >= rule.min_total
-        if not is_too_much or self.is_quiet(time):
+        if not is_too_much:
+            return None
+        measured = 100 * self._hits / self._lines
+        if self.is_hidden(time, measured):
             return None
         return self._ring(
             match,
@@ -101,6 +110,7 @@ class Ratio(Detector):
             histogram=grid.bars(_HITS),
             total=self._lines,
             bound=_percent(rule),
+            measured=measured,
         )
 
     def is_empty(self, now: float) -> bool:

@@ -227,7 +227,7 @@ class InOrder(Detector):
         """Ring, unless the cooldown hides it, and forget what the sequence takes with it."""
         self.since_last += 1
         alert = None
-        if not self.is_quiet(match.time):
+        if not self.is_hidden(match.time):
             self.evidence.begin(since)
             rule = self._rule
             alert = self._ring(

@@ -127,11 +127,11 @@ class Spike(Detector):
         counts[-1] += 1
         if self._days is not None:
             self._days.add(slices.slices[-1])
-        if self._count < rule.min_total or self.is_quiet(time):
+        if self._count < rule.min_total or self.is_moot(time):
             return None
         before, windows = self._compared()
         part, whole = rule.times
-        if not windows or self._count * whole * windows <= before * part:
+        if not windows or self._count * whole * windows <= before * part or self.is_hidden(time):
             return None
         return self._ring(
             match,

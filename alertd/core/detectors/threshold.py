@@ -65,7 +65,7 @@ class Threshold(Detector):
             # As if it had been forgotten: whether it was must not change a number in a mail.
             self.since_last = 0
         self.since_last += 1
-        if not window.add(time) or self.is_quiet(time):
+        if not window.add(time) or self.is_hidden(time):
             return None
         times = window.times
         return self._ring(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from alertd.core.render.story import Chart, Story
 
-_COLOURS = {"critical": "#b3261e", "warning": "#a15c00", "info": "#1f5fa8"}
+_COLOURS = {"critical": "#b3261e", "warning": "#a15c00", "info": "#1f5fa8", "resolved": "#1e6b3a"}
 _OTHER_COLOUR = "#444a52"
 _CHART_HEIGHT = 72
 _SANS = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif"

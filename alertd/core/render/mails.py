@@ -15,6 +15,7 @@ from alertd.core.escape import label, shortened, visible
 from alertd.core.own import domain, dot_atom
 from alertd.core.render import html
 from alertd.core.render.message import Mail, build, mailboxes, phrase, words
+from alertd.core.render.resolution import RESOLVED, tell_end
 from alertd.core.render.story import SUBJECT_LENGTH, key_text, tell
 from alertd.core.render.text import text_part
 from alertd.core.wording import duration, mail_date, moment, plural, stamp, zone_name
@@ -80,7 +81,12 @@ def _alert_mail(
     notice: Notice, *, host: str, sender: str, timezone: tzinfo, sent_at: float, limit: int
 ) -> Mail:
     alert = notice.alert
-    story = tell(notice, host=host, timezone=timezone, sent_at=sent_at, limit=limit)
+    if alert.end is None:
+        story = tell(notice, host=host, timezone=timezone, sent_at=sent_at, limit=limit)
+    else:
+        story = tell_end(
+            notice, alert.end, host=host, timezone=timezone, sent_at=sent_at, limit=limit
+        )
     headers = _headers(
         sender=sender,
         recipients=notice.recipients,
@@ -90,6 +96,8 @@ def _alert_mail(
         thread=_digest([alert.rule, *(text for pair in alert.key for text in pair)]),
         rule=alert.rule,
         host=host,
+        answers=notice.answers,
+        resolves="" if alert.end is None else alert.end.alert,
     )
     return build(headers, notice.recipients, text=text_part(story), html=html.html_part(story))
 
@@ -124,7 +132,7 @@ def render_joined(
     ordered = sorted(notices, key=lambda notice: (notice.alert.time, notice.alert.id))
     rules = Counter(notice.alert.rule for notice in ordered)
     machine = label(host, 60)
-    what = f"{plural(len(ordered), 'alert')} {_WHY[reason]}"
+    what = f"{_how_many(ordered)} {_WHY[reason]}"
     busiest = label(rules.most_common(1)[0][0], 60)
     others = f" and {plural(len(rules) - 1, 'other rule')}" if len(rules) > 1 else ""
     headers = _headers(
@@ -153,16 +161,27 @@ def render_joined(
     return build(headers, recipients, text=text, html=page)
 
 
+def _how_many(notices: Sequence[Notice]) -> str:
+    """``3 alerts and 2 resolutions``."""
+    ends = sum(notice.alert.end is not None for notice in notices)
+    alerts = plural(len(notices) - ends, "alert")
+    if not ends:
+        return alerts
+    resolutions = plural(ends, "resolution")
+    return resolutions if ends == len(notices) else f"{alerts} and {resolutions}"
+
+
 def _summary(
     ordered: Sequence[Notice], rules: Counter[str], reason: Reason, timezone: tzinfo
 ) -> Iterable[str]:
     first, last = ordered[0].alert.time, ordered[-1].alert.time
     yield f"From {moment(first, timezone)} to {moment(last, timezone)}. {_BECAUSE[reason]}"
-    events: Counter[str] = Counter()
+    of_rule: dict[str, list[Notice]] = {rule: [] for rule, _ in rules.most_common()}
     for notice in ordered:
-        events[notice.alert.rule] += notice.alert.since_last
-    for rule, alerts in rules.most_common():
-        yield f"{label(rule, 60)}: {plural(alerts, 'alert')}, {plural(events[rule], 'event')}"
+        of_rule[notice.alert.rule].append(notice)
+    for rule, its in of_rule.items():
+        events = sum(each.alert.since_last for each in its if each.alert.end is None)
+        yield f"{label(rule, 60)}: {_how_many(its)}, {plural(events, 'event')}"
     advice = {notice.alert.rule: notice.description for notice in ordered if notice.description}
     for rule, description in advice.items():
         paragraph = " ".join(shortened(description, 1_000).split())
@@ -179,7 +198,7 @@ def _rows(ordered: Sequence[Notice], timezone: tzinfo) -> Iterable[tuple[str, ..
         alert = notice.alert
         yield (
             stamp(alert.time, timezone),
-            label(alert.rule, 60),
+            label(alert.rule, 60) + (" (resolved)" if alert.end else ""),
             shortened(key_text(alert, room), room) or "-",
             f"{alert.count:,}",
             f"({alert.since_last:,})",
@@ -247,12 +266,14 @@ def render_fallback(notice: Notice, reason: str, *, host: str, sender: str, sent
     headers = _headers(
         sender=_ascii(sender, 200),
         recipients=[_ascii(recipient, 200) for recipient in notice.recipients],
-        subject=f"{rule}: an alert that could not be laid out",
+        subject=f"{RESOLVED if alert.end else ''}{rule}: an alert that could not be laid out",
         date=mail_date(sent_at, UTC),
         id=alert.id,
         thread=_digest([alert.rule]),
         rule=rule,
         host=host,
+        answers=notice.answers,
+        resolves="" if alert.end is None else alert.end.alert,
     )
     text = "\n".join(
         [
@@ -281,12 +302,15 @@ def _headers(
     thread: str,
     rule: str,
     host: str,
+    answers: Sequence[str] = (),
+    resolves: str = "",
 ) -> list[tuple[str, str]]:
     """
     Make every header that a mail of ours has, besides those of MIME.
 
     The Message-ID is derived from ``id``; ``thread`` names a mail that never existed, to which all
-    mails of a thread are replies.
+    mails of a thread are replies.  ``answers`` are mails that did exist and to which this one is a
+    reply besides, ``resolves`` the id of the alert that it ends.
     """
     at = domain(host)
     root = f"<{thread}@{at}>"
@@ -297,12 +321,13 @@ def _headers(
         ("Subject", words(subject)),
         ("Date", date),
         ("Message-ID", f"<{dot_atom(id) or _digest([id])}@{at}>"),
-        ("In-Reply-To", root),
-        ("References", root),
+        ("In-Reply-To", "\r\n ".join(answers) or root),
+        ("References", "\r\n ".join([root, *answers])),
         ("Auto-Submitted", "auto-generated"),
         ("X-Auto-Response-Suppress", "All"),
         ("List-Id", f"{phrase(f'alertd on {label(host, 60)}')} <{list_label}.alertd.{at}>"),
         ("X-Alertd-Rule", words(label(rule, SUBJECT_LENGTH))),
+        *([("X-Alertd-Resolves", dot_atom(resolves))] if resolves else []),
     ]
 
 

@@ -41,6 +41,10 @@ def alert_as_json(alert: Alert) -> str:
         For kind absence, ``time`` is when time was up, and instead of ``path``, ``offset`` and
         ``line`` there are ``fewer_than``, ``by`` (the time of day, or null), ``watched`` (from when
         on events would have been seen), and ``last_seen`` (the time of the last one, or null).
+        A resolution is the alert with which its incident began, without a line, at an ``offset``
+        below 0, with an ``id`` and a ``time`` of its own, and with the id of that alert
+        (``resolves``), its time (``began``), when it was so at last (``ended``), at how many
+        ``events`` in between, how many ``alerts`` that gave, and the ``worst`` that was measured.
         ``event_time`` is there only when the line came too late for its own time to count.
     """
     record: dict[str, object] = {
@@ -81,6 +85,15 @@ def alert_as_json(alert: Alert) -> str:
         }
     if alert.kind == "spike":
         record |= {"bound": alert.bound, "measured": alert.measured, "days": alert.days}
+    if alert.end is not None:
+        record |= {
+            "resolves": alert.end.alert,
+            "began": _rfc3339(alert.end.began),
+            "ended": _rfc3339(alert.end.ended),
+            "events": alert.end.events,
+            "alerts": alert.end.alerts,
+            "worst": alert.end.worst,
+        }
     if alert.event_time is not None and alert.event_time != alert.time:
         record["event_time"] = _rfc3339(alert.event_time)
     return json.dumps(record).replace("\x7f", r"\u007f")

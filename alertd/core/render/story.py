@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SUBJECT_LENGTH = 150
 _RULE_LENGTH = 60
 _HOST_LENGTH = 60
-_LATE_AFTER = 600
+LATE_AFTER = 600
 """Seconds; a mail that comes later than that says so before anything else is believed of it."""
 _MOST_BARS = 60
 _HINT = (
@@ -107,7 +107,7 @@ def tell(notice: Notice, *, host: str, timezone: tzinfo, sent_at: float, limit: 
     return Story(
         rule=rule,
         severity=visible(shortened(notice.severity, _RULE_LENGTH)),
-        subject=_subject(alert, what, rule, machine),
+        subject=subject(alert, what, rule, machine),
         headline=f"{rule}: {what}" + (f" for {key_text(alert, limit)}" if alert.key else ""),
         measure=kind.measure(alert),
         hidden=_hidden(alert, timezone),
@@ -115,7 +115,7 @@ def tell(notice: Notice, *, host: str, timezone: tzinfo, sent_at: float, limit: 
         advice=_advice(notice, limit),
         facts=tuple(_facts(notice, machine, timezone, sent_at, limit)),
         chart=_chart(alert, timezone),
-        excerpts=tuple(_excerpts(alert, timezone, limit)),
+        excerpts=tuple(excerpts(alert, timezone, limit)),
         footer=(
             _HINT.format(
                 rule=rule,
@@ -171,7 +171,8 @@ def key_text(alert: Alert, limit: int) -> str:
     return shortened(", ".join(pairs), 2 * limit)
 
 
-def _subject(alert: Alert, what: str, rule: str, machine: str) -> str:
+def subject(alert: Alert, what: str, rule: str, machine: str) -> str:
+    """``fatal: ip 203.0.113.9 - more than 10 in 1 minute on web1``."""
     what = what.replace(" events ", " ").replace(" event ", " ")
     tail = f"{what} on {machine}"
     if not alert.key:
@@ -196,10 +197,10 @@ def _hidden(alert: Alert, timezone: tzinfo) -> str:
 
 def _delay(notice: Notice, timezone: tzinfo, sent_at: float) -> str:
     happened = notice.alert.time
-    if not sent_at - happened > _LATE_AFTER:
+    if not sent_at - happened > LATE_AFTER:
         return ""
     late = f"Delayed: this happened {duration(sent_at - happened)} ago."
-    if notice.raised_at - happened > _LATE_AFTER:
+    if notice.raised_at - happened > LATE_AFTER:
         if notice.alert.silence is not None or _is_by_time(notice.alert):
             known = moment_near(notice.raised_at, happened, timezone)
             return f"{late} alertd had read what came until then at {known}."
@@ -258,7 +259,8 @@ def _chart(alert: Alert, timezone: tzinfo) -> Chart | None:
     )
 
 
-def _excerpts(alert: Alert, timezone: tzinfo, limit: int) -> list[Excerpt | str]:
+def excerpts(alert: Alert, timezone: tzinfo, limit: int) -> list[Excerpt | str]:
+    """Show the lines that an alert has kept."""
     if alert.silence is not None:
         return _last_seen(alert, timezone, limit)
     last = alert.last or (Sample(alert.time, alert.path, alert.offset, alert.line),)
@@ -266,18 +268,18 @@ def _excerpts(alert: Alert, timezone: tzinfo, limit: int) -> list[Excerpt | str]
     is_apart = (alert.first.path, alert.first.offset) not in places
     shown = (alert.first, *last) if is_apart else last
     is_one_file = len({sample.path for sample in shown}) == 1
-    excerpts: list[Excerpt | str] = []
+    shown_as: list[Excerpt | str] = []
     for sample in shown:
         title = moment_near(sample.time, alert.time, timezone)
         if not is_one_file:
             title += f" in {visible(shortened(sample.path, limit))}"
         if (sample.path, sample.offset) == (alert.path, alert.offset):
             title += ", the last before that" if _is_by_time(alert) else ", the line that rang"
-        excerpts.append(_excerpt(sample, title, limit))
+        shown_as.append(_excerpt(sample, title, limit))
     left_out = alert.count - sum(sample.time >= alert.since for sample in shown)
     if is_apart and left_out > 0:
-        excerpts.insert(1, f"{plural(left_out, 'line')} in between")
-    return excerpts
+        shown_as.insert(1, f"{plural(left_out, 'line')} in between")
+    return shown_as
 
 
 def _last_seen(alert: Alert, timezone: tzinfo, limit: int) -> list[Excerpt | str]:

@@ -312,3 +312,50 @@ ORACLES: dict[Kind, Callable[[Rule, Sequence[Event]], Iterator[Found]]] = {
     "sequence": in_order,
     "spike": spikes,
 }
+
+
+def too_many(by: Rule, happened: Sequence[Event]) -> Iterator[Found]:
+    """Every event with more than so many events of its key in its window."""
+    for at, event in enumerate(happened):
+        window = [
+            other
+            for other in happened[: at + 1]
+            if other.key == event.key and event.time - other.time < by.within
+        ]
+        if len(window) > by.more_than:
+            yield Found(event.time, event.key, by.more_than + 1, ())
+
+
+class Resolved(NamedTuple):
+    """A resolution, as far as an oracle knows it."""
+
+    time: float
+    key: str
+    began: float
+    ended: float
+    events: int
+    alerts: int
+
+
+def resolutions(by: Rule, findings: Sequence[Found], end: float) -> list[Resolved]:
+    """Find when each key was quiet for long enough, of all that passes the limit, up to a time."""
+    over = []
+    for key in {found.key for found in findings}:
+        times = [found.time for found in findings if found.key == key]
+        rang: float | None = None
+        began, events, alerts = math.nan, 0, 0
+        for at, time in enumerate(times):
+            rings = rang is None or time >= rang + by.cooldown
+            rang = time if rings else rang
+            if events:
+                events += 1
+                alerts += rings
+            elif rings:
+                began, events, alerts = time, 1, 1
+            following = times[at + 1] if at + 1 < len(times) else math.inf
+            quiet_at = round(time + by.within, 6)
+            if events and following > quiet_at:
+                if quiet_at < end:
+                    over.append(Resolved(quiet_at, key, began, time, events, alerts))
+                events = 0
+    return sorted(over)

@@ -99,11 +99,40 @@ def lived(
     for passed in engine.advance(STREAM, end * unit, trail):
         alerts += passed
     return [
-        Found(round(alert.time / unit, 6), dict(alert.key).get("key", ""), alert.count, ())
+        Found(
+            round(alert.time / unit, 6),
+            dict(alert.key).get("key", ""),
+            alert.count,
+            () if alert.end is None else OVER,
+        )
         for alert in alerts
     ]
 
 
+def ends(by: Rule, happened: Sequence[Event], rang: Sequence[Found]) -> list[tuple[float, str]]:
+    """Find when there was enough again, after what rang."""
+    found = []
+    for key in {alert.key for alert in rang}:
+        came = [(event.time, False) for event in happened if key in {event.key, ""}]
+        missed: float | None = None
+        times: list[float] = []
+        alerts = [(one.time, True) for one in rang if one.key == key]
+        # What comes at that very time comes before it rings.
+        for when, is_alert in sorted([*came, *alerts]):
+            if is_alert:
+                missed = when
+                continue
+            times.append(when)
+            if missed is None:
+                continue
+            since = when - by.within if by.by is None else missed
+            if sum(one > since for one in times) > by.more_than:
+                found.append((when, key))
+                missed = None
+    return sorted(found)
+
+
+OVER = ("over",)
 GAPS = st.lists(st.tuples(st.integers(0, 14), st.sampled_from("abc")), max_size=40)
 
 
@@ -125,6 +154,7 @@ def events(gaps: Sequence[tuple[int, str]], since: float, step: int = 1) -> list
     unit=st.sampled_from([1.0, 0.1, 0.000_003, 3600.0]),
     frozen_after=st.integers(0, 40),
     killed_after=st.integers(0, 40),
+    resolve=st.booleans(),
 )
 @settings(max_examples=500)
 def test_it_rings_when_brute_force_misses_something(
@@ -137,6 +167,7 @@ def test_it_rings_when_brute_force_misses_something(
     unit: float,
     frozen_after: int,
     killed_after: int,
+    resolve: bool,
 ) -> None:
     """Whatever comes when, in seconds or microseconds, and across a crash."""
 
@@ -147,13 +178,14 @@ def test_it_rings_when_brute_force_misses_something(
             cooldown=cooldown * unit,
             group_by=("key",) if group else (),
             expect=(("a",), ("b",)) if group == "expected" else (),
+            resolve=resolve,
         )
 
     since = 1_790_000_000
     happened = events(gaps, since + 3)
     end = (happened[-1].time if happened else since) + 80
 
-    found = lived(
+    raised = lived(
         scaled(unit),
         happened,
         since,
@@ -162,9 +194,12 @@ def test_it_rings_when_brute_force_misses_something(
         frozen_after=frozen_after,
         killed_after=killed_after,
     )
+    found = [one for one in raised if one.values != OVER]
+    over = sorted((one.time, one.key) for one in raised if one.values == OVER)
 
     assert silences(scaled(1.0), happened, since, end) == sorted(found, key=lambda one: one[:2])
-    assert [one.time for one in found] == sorted(one.time for one in found)
+    assert [one.time for one in raised] == sorted(one.time for one in raised)
+    assert over == (ends(scaled(1.0), happened, found) if resolve else [])
 
 
 @given(
@@ -178,6 +213,7 @@ def test_it_rings_when_brute_force_misses_something(
     group=st.sampled_from(["", "any", "expected"]),
     frozen_after=st.integers(0, 40),
     killed_after=st.integers(0, 40),
+    resolve=st.booleans(),
 )
 @settings(max_examples=500)
 def test_it_rings_by_a_time_of_day_when_brute_force_misses_something(
@@ -192,6 +228,7 @@ def test_it_rings_by_a_time_of_day_when_brute_force_misses_something(
     group: str,
     frozen_after: int,
     killed_after: int,
+    resolve: bool,
 ) -> None:
     """Also where clocks are changed, and when an event comes at that very second."""
     by = absence(
@@ -201,13 +238,17 @@ def test_it_rings_by_a_time_of_day_when_brute_force_misses_something(
         by=Daily(time(hour), zone),
         group_by=("key",) if group else (),
         expect=(("a",), ("b",)) if group == "expected" else (),
+        resolve=resolve,
     )
     happened = events(gaps, since, HOUR)
     end = (happened[-1].time if happened else since) + 3 * DAY
 
-    found = lived(by, happened, since, end, frozen_after=frozen_after, killed_after=killed_after)
+    raised = lived(by, happened, since, end, frozen_after=frozen_after, killed_after=killed_after)
+    found = [one for one in raised if one.values != OVER]
+    over = sorted((one.time, one.key) for one in raised if one.values == OVER)
 
     assert silences(by, happened, since, end) == sorted(found, key=lambda one: one[:2])
+    assert over == (ends(by, happened, found) if resolve else [])
 
 
 def test_an_event_at_the_deadline_comes_in_time() -> None:
