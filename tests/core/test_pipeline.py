@@ -425,3 +425,13 @@ def test_a_rule_that_a_reload_adds_watches_from_the_next_line() -> None:
     subject.release()
 
     assert [10, 18] == advanced(subject, 30)
+
+
+def test_a_file_without_times_says_nothing_about_the_beginning() -> None:
+    """Then it is when that file was read to its end."""
+    subject = pipeline(waiting())
+    untimed = msgspec.structs.replace(batch(0), data=b"no time at all\n")
+    subject.take(untimed, Framing(), now=START)
+
+    assert [] == advanced(subject, 5)
+    assert [13] == advanced(subject, 20)

@@ -455,6 +455,12 @@ def test_an_alert_says_what_did_not_come() -> None:
             "and job until one comes again.",
         ),
         (
+            {"within": 60.0, "group_by": ("host",), "expect": (("a",), ("b",))},
+            "fatal: mails ops@example.com when no line matching 'Fatal' came for host a or b for "
+            "1 minute: at 12:01 if the last one came at 12:00; then stays quiet about that host "
+            "until one comes again.",
+        ),
+        (
             {"within": 0.0, "by": Daily(time(2, 30), BERLIN)},
             "fatal: mails ops@example.com at 02:30 (Europe/Berlin) if no line matching 'Fatal' "
             "came since 02:30 the day before; and again every day on which that is so.",
