@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 LAST_LINES = 3
 MOST_LINES = LAST_LINES + 1
 LINE_CHARS = 500
-# What a kept line costs beside its text: the match, its numbers, and its place in a list.
-LINE_OVERHEAD = 250
+LINE_OVERHEAD = 350
+"""What a kept line costs beside its characters: the match, its numbers, and the texts' headers."""
 
 
 def shortened(match: Match) -> Match:
@@ -38,6 +38,15 @@ def shortened(match: Match) -> Match:
     )
 
 
+def weigh(match: Match) -> int:
+    """Compute the bytes that a kept match takes at most: it has a copy of its key, too."""
+    weight = LINE_OVERHEAD
+    for text in (match.line, *match.key):
+        # As CPython holds it: one character that is not ASCII may make all of them wide.
+        weight += len(text) if text.isascii() else 4 * len(text)
+    return weight
+
+
 class Evidence:
     """
     The first and the last lines of one key's window.
@@ -47,17 +56,20 @@ class Evidence:
 
     Attributes:
         lines: The first, if it still counts, then the last ones, oldest first.
-        weight: Bytes that they take, roughly: as they did when there were fewer.
+        weight: Bytes that they take at most: as if all were as heavy as the heaviest so far.
+        room: A line of so many characters that are ASCII weighs no more than that.
     """
 
-    __slots__ = ("lines", "weight")
+    __slots__ = ("heaviest", "lines", "room", "weight")
 
     shown = LAST_LINES
     """How many of the last lines an alert has."""
 
     def __init__(self, lines: Sequence[Match] = ()) -> None:
         self.lines = list(lines)
-        self.weight = sum(len(match.line) + LINE_OVERHEAD for match in self.lines)
+        self.heaviest = max(map(weigh, self.lines), default=0)
+        self.room = min((len(match.line) for match in self.lines), default=0)
+        self.weight = len(self.lines) * self.heaviest
 
     def add(self, match: Match, span: float) -> int:
         """
@@ -70,7 +82,7 @@ class Evidence:
         Returns:
             By how much ``weight`` has grown.
         """
-        lines = self.lines
+        before, lines = self.weight, self.lines
         if len(match.line) > LINE_CHARS:
             match = shortened(match)
         lines.append(match)
@@ -78,15 +90,17 @@ class Evidence:
             del lines[0]
         elif len(lines) > MOST_LINES:
             del lines[1]
-        else:
-            grown = len(match.line) + LINE_OVERHEAD
-            self.weight += grown
-            return grown
-        return 0
+        weight = weigh(match)
+        if weight > self.heaviest:
+            self.heaviest = weight
+            self.room = len(match.line)
+        self.weight = len(lines) * self.heaviest
+        return self.weight - before
 
     def clear(self) -> int:
         """Forget every line; return the weight that this takes off."""
         freed, self.weight = self.weight, 0
+        self.heaviest = self.room = 0
         self.lines.clear()
         return freed
 
@@ -119,10 +133,10 @@ class EvidenceOfSteps(Evidence):
             steps = [line.key[-1][0] for line in lines]
             inner = (at for at in range(1, len(steps) - 1) if steps[at] == steps[at + 1])
             del lines[next(inner, 1)]
-        self.weight = sum(len(line.line) + LINE_OVERHEAD for line in lines)
+        self.weight = sum(map(weigh, lines))
         return self.weight - before
 
     def begin(self, time: float) -> None:
         """Forget what was before a time."""
         self.lines = [line for line in self.lines if line.time >= time]
-        self.weight = sum(len(line.line) + LINE_OVERHEAD for line in self.lines)
+        self.weight = sum(map(weigh, self.lines))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from alertd.core.detectors import Detector, Frozen, detector_class
-from alertd.core.evidence import LINE_CHARS, MOST_LINES
+from alertd.core.evidence import MOST_LINES
 from alertd.core.rules import MISS, STEPS
 from alertd.core.steps import at_once
 from alertd.core.windows import HALF_TICK
@@ -145,13 +145,19 @@ class Keyspace:
                 alert = detector.feed(match)
                 self.held += detector.evidence.weight - held
                 return alert
-        lines = detector.evidence.lines
-        if len(lines) == MOST_LINES and len(match.line) <= LINE_CHARS:
+        evidence, line = detector.evidence, match.line
+        lines = evidence.lines
+        if (
+            len(lines) == MOST_LINES
+            and len(line) <= evidence.room
+            and line.isascii()
+            and not self._is_value_judged
+        ):
             # As nearly always: one line takes the place of another (see `Evidence.add`).
             lines.append(match)
             del lines[0 if match.time - lines[0].time >= self._within else 1]
         else:
-            self.held += detector.evidence.add(match, self._within)
+            self.held += evidence.add(match, self._within)
         return detector.feed(match)
 
     @property

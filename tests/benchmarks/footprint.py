@@ -40,7 +40,7 @@ within = "1h"
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def memory(pid: int, name: str) -> float:
+def memory(pid: int | str, name: str) -> float:
     """Return a process's memory in MiB: ``VmRSS`` now, ``VmHWM`` at its highest."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(f"{name}:"):

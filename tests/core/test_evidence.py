@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING
+
 from core.examples import match
 
 from alertd.core.evidence import LAST_LINES, LINE_CHARS, Evidence, shortened
+
+if TYPE_CHECKING:
+    from alertd.core.events import Match
 
 
 def test_evidence_keeps_the_first_line_and_the_last_ones() -> None:
@@ -43,11 +49,30 @@ def test_a_long_line_is_cut() -> None:
     assert short is shortened(short)
 
 
-def test_the_weight_is_known_without_measuring_it_again() -> None:
-    """It grows with the first lines; those that take their place are taken to be as long."""
+def test_the_weight_is_that_of_as_many_as_heavy_as_the_heaviest() -> None:
+    """It is never less than what is held, whatever comes in which order."""
     evidence = Evidence()
-    held = sum(evidence.add(match(time * 7, line="x" * 9), span=600) for time in range(50))
+    held = 0
+    for number, line in enumerate(["x" * 9, "x" * 50, "x", "\U0001f600" * 499, "x", "x", "x", "x"]):
+        held += evidence.add(match(number, ("\U0001f600" * 200,), line=line), span=600)
 
-    assert held == evidence.weight == Evidence(evidence.lines).weight
+        assert held == evidence.weight >= sum(map(size, evidence.lines))
+    assert evidence.room == 499
     assert held == evidence.clear()
-    assert (0, ()) == (evidence.weight, evidence.samples())
+    assert (0, 0, ()) == (evidence.weight, evidence.room, evidence.samples())
+
+
+def test_evidence_that_was_stored_weighs_at_least_what_it_takes() -> None:
+    """And has room for no line that would make it heavier."""
+    lines = [match(0, line="x" * 20), match(1, line="\xe9" * 30)]
+
+    again = Evidence(lines)
+
+    assert again.weight >= sum(map(size, lines))
+    assert again.room == 20
+
+
+def size(one: Match) -> int:
+    """Measure what a match alone holds."""
+    parts = (one, one.key, *one.key, one.line, one.time, one.offset)
+    return sum(map(sys.getsizeof, parts))
