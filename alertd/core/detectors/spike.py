@@ -78,16 +78,19 @@ class Spike(Detector):
         few = (least * whole - 1) // part
         slices = f"in slices of {exactly(rule.within / SLICES)}"
         after, those = "after", f"those of the {within} before"
+        watched = f"these {exactly(2 * rule.within)}"
         if rule.baseline:
             slices += f", earlier days in steps of {exactly(rule.within * STEP / SLICES)}"
             after = "after a mean of"
             those = f"the mean of the same {within} of {_days_before(rule.baseline)}"
+            watched = f"the same {within} of the day before"
         asked = (
             f"on a line {lines} that makes such lines within {within} ({slices}) at least "
             f"{least:,} and more than {figure(part / whole)} times {those} (so {least:,} are too "
             f"many {after} {few:,}, but not {after} {few + 1:,})"
         )
-        return asked + (f", counted{per}" if per else "")
+        asked += f", counted{per}" if per else ""
+        return f"{asked}, once it has watched {watched}"
 
     @staticmethod
     def excess(alert: Alert) -> str:

@@ -334,16 +334,17 @@ def test_programs_are_told_the_numbers() -> None:
             {"group_by": (), "times": (3, 1), "min_total": 50, "within": 600.0},
             "fatal: mails ops@example.com on a line matching 'Fatal' that makes such lines within "
             "10 minutes (in slices of 5 seconds) at least 50 and more than 3 times those of the "
-            "10 minutes before (so 50 are too many after 16, but not after 17); then again on "
-            "every further line past that limit.",
+            "10 minutes before (so 50 are too many after 16, but not after 17), once it has "
+            "watched these 20 minutes; then again on every further line past that limit.",
         ),
         (
             {"times": (5, 2), "min_total": 5, "baseline": 7, "cooldown": 60.0},
             "fatal: mails ops@example.com on a line matching 'Fatal' that makes such lines within "
             "1 minute (in slices of 0.5 seconds, earlier days in steps of 2.5 seconds) at least 5 "
             "and more than 2.5 times the mean of the same 1 minute of the 7 days before (so 5 are "
-            "too many after a mean of 1, but not after a mean of 2), counted per key; then stays "
-            "quiet about that key for 1 minute.",
+            "too many after a mean of 1, but not after a mean of 2), counted per key, once it has "
+            "watched the same 1 minute of the day before; then stays quiet about that key for "
+            "1 minute.",
         ),
     ],
 )
