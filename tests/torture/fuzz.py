@@ -185,7 +185,7 @@ def fuzz(directory: Path, lines: int, seed: int) -> list[str]:
         box.stop()
 
 
-def _told(box: Mailbox, log: Path, lines: int, chance: random.Random) -> list[str]:
+def _told(box: Wire, log: Path, lines: int, chance: random.Random) -> list[str]:
     wrong: list[str] = []
     told: set[str] = set()
     began = time.monotonic()
