@@ -58,7 +58,7 @@ def compile_matchers(
     kept = None if cache is None else _Kept(cache)
     matchers = {}
     for source in watched(sources, rules):
-        own = [rule for rule in rules if source.name in rule.sources]
+        own = [rule for rule in rules if source.name in rule.sources and not rule.watches]
         known = None if kept is None else kept.load(source.name)
         matcher = matchers[source.name] = Matcher(
             source,

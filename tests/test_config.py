@@ -326,7 +326,7 @@ WRONG = [
         RULE,
         'kind = "rate"',
         'kind: "rate" is none of "threshold", "match", "distinct", "new_value", "change", "ratio", '
-        '"metric", "sequence", "absence", "spike"',
+        '"metric", "sequence", "absence", "spike", "alerts"',
         'did you mean "ratio"?',
     ),
     (RULE, 'kind = "distinct"', "distinct: is missing", 'write distinct = "user"'),
@@ -693,13 +693,110 @@ WRONG = [
 def test_what_means_nothing_for_a_kind_is_refused_key_by_key() -> None:
     """With the kinds for which it does."""
     remedy = 'remove it, or write kind = "threshold" or "distinct" or "ratio" or "metric"'
-    more = ' or "sequence" or "absence" or "spike"'
-    others = {"more_than": "", "resolve": more, "within": more}
+    more = ' or "sequence" or "absence" or "spike" or "alerts"'
+    others = {"more_than": ' or "alerts"', "resolve": more, "within": more}
 
     assert [
         f'alertd.toml: rule "ssh": {key}: means nothing for kind = "match"; {remedy}{other}'
         for key, other in others.items()
     ] == errors_of(EMAIL, SOURCE, RULE + 'kind = "match"\nresolve = true\n')
+
+
+WATCHER = """
+[rule.burns]
+kind = "alerts"
+of = ["ssh*"]
+more_than = 3
+within = "10m"
+"""
+
+
+def test_a_rule_may_watch_others_and_those_others_still() -> None:
+    """Names are globs; it sees the sources of whom it watches, and never itself."""
+    web = '[source.web]\npaths = ["/web.log"]\n'
+    other = with_keys(RULE, 'source = "web"').replace("rule.ssh", "rule.ssh-web")
+    top = WATCHER.replace("rule.burns", "rule.top").replace("ssh*", "*")
+    rules = load_text(EMAIL, SOURCE, web, with_keys(RULE, 'source = "auth"'), other, WATCHER, top)
+    watched = {rule.name: (rule.watches, rule.sources) for rule in rules.rules}
+
+    assert (("ssh", "ssh-web"), ("auth", "web")) == watched["burns"]
+    assert (("ssh", "ssh-web", "burns"), ("auth", "web")) == watched["top"]
+    assert ((), ("auth",)) == watched["ssh"]
+    assert () == rules.rules[2].match
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        (
+            'of = ["sh-*", "web"]',
+            [
+                'of: no other rule is called "sh-*"; choose of: ssh',
+                'of: no other rule is called "web"; choose of: ssh',
+            ],
+        ),
+        ('of = "shs"', ['of: no other rule is called "shs"; did you mean "ssh"?']),
+        ("of = []", ['of: [] is empty; write at least one, like ["fatal-*"]']),
+        ("of = 5", ['of: expected text or a list of texts, got 5; write ["fatal-*"]']),
+        (
+            'group_by = "ip"',
+            [
+                'group_by: "ip" is no field of the alerts of rule "ssh"; write it in the group_by '
+                'of that, too, or "rule" here for the rule that rang'
+            ],
+        ),
+        (
+            'distinct = "user"',
+            ['distinct: is "user"; write distinct = "rule" to count each rule once'],
+        ),
+        (
+            'source = "auth"',
+            [
+                'source: means nothing for kind = "alerts", which sees alerts of the rules in of; '
+                "remove it"
+            ],
+        ),
+        (
+            "unless = 'x'",
+            ['unless: means nothing for kind = "alerts", which sees no lines; remove it'],
+        ),
+        (
+            "test = [{ lines = ['x'], alerts = 1 }]",
+            ['test: means nothing for kind = "alerts", which sees no lines; test the rules in of'],
+        ),
+    ],
+)
+def test_what_a_rule_cannot_watch_is_refused(keys: str, expected: list[str]) -> None:
+    """By name, with what to do."""
+    assert [f'alertd.toml: rule "burns": {one}' for one in expected] == errors_of(
+        EMAIL, SOURCE, RULE, with_keys(WATCHER, keys)
+    )
+
+
+def test_match_and_of_mean_what_they_mean_for_their_kind() -> None:
+    """A rule that watches sees no lines; the lines of which a ratio is a share are a selector."""
+    errors = errors_of(EMAIL, SOURCE, RULE, with_keys(WATCHER, "match = 'x'"))
+    ratio = 'kind = "ratio"\nmore_than = "5%"\nof = ["(", { "a" = [] }]'
+
+    assert errors[0].startswith(
+        'alertd.toml: rule "burns": match: means nothing for kind = "alerts"'
+    )
+    assert 1 == len(errors)
+    assert ["of item 1", "of item 2.a"] == [
+        error.split(": ")[2] for error in errors_of(EMAIL, SOURCE, with_keys(RULE, ratio))
+    ]
+
+
+def test_rules_that_watch_each_other_in_a_circle_are_refused() -> None:
+    """Once, with the way round, of the rule that stands first; who looks on is told nothing."""
+    rules = [
+        WATCHER.replace("burns", name).replace("ssh*", of)
+        for name, of in (("a", "b"), ("b", "c"), ("c", "[ad]"), ("d", "ssh"), ("e", "a"))
+    ]
+
+    assert [
+        'alertd.toml: rule "a": of: goes round in a circle: a → b → c → a; leave one out'
+    ] == errors_of(EMAIL, SOURCE, RULE, *rules)
 
 
 @pytest.mark.parametrize(
@@ -1982,6 +2079,7 @@ def test_the_example_is_valid_as_it_is() -> None:
         "backup-missing",
         "report-missing",
         "error-spike",
+        "everything-burns",
     ) == tuple(rule.name for rule in config.rules)
     assert () == config.warnings
 

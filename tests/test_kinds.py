@@ -13,8 +13,10 @@ from core.detectors.oracles import (
     Event,
     Found,
     Resolved,
+    different,
     resolutions,
     spikes,
+    too_many,
     with_cooldown,
 )
 from living import alertd, mailbox
@@ -24,7 +26,7 @@ from alertd.cli import main
 from alertd.core.rules import Conjunction
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from alertd.core.rules import Rule, Selector
@@ -146,6 +148,26 @@ baseline = "3d"
 """
 
 
+RULES += """
+[rule.alerts]
+kind = "alerts"
+of = ["match", "change"]
+group_by = "key"
+more_than = 3
+within = "40s"
+cooldown = "10s"
+resolve = true
+
+[rule.alerts-of-rules]
+kind = "alerts"
+of = ["*"]
+distinct = "rule"
+more_than = 5
+within = "30s"
+cooldown = "10s"
+"""
+
+
 def made(chance: random.Random, count: int) -> list[tuple[Event, str]]:
     """Make events of two days, some of which no rule looks for, each with its level."""
     events, time = [], START
@@ -212,6 +234,26 @@ def line(event: Event, level: str) -> str:
     return json.dumps({**fields, "number": float(number(event))}) + "\n"
 
 
+def heard(rule: Rule, replayed: Sequence[dict[str, Any]]) -> list[Event]:
+    """Give the alerts that a rule sees of others, as events."""
+    return [
+        Event(
+            datetime.fromisoformat(alert["time"]).timestamp(),
+            alert["key"].get("key", "") if rule.group_by else "",
+            alert["rule"],
+        )
+        for alert in replayed
+        if alert["rule"] in rule.watches and "resolves" not in alert
+    ]
+
+
+def of_kind(rule: Rule) -> Callable[[Rule, Sequence[Event]], Iterator[Found]]:
+    """Give what finds by brute force what a rule does."""
+    if rule.watches:
+        return different if rule.value else too_many
+    return ORACLES[rule.kind]
+
+
 def resolved(alert: dict[str, Any]) -> Resolved:
     """Give what an oracle knows of a resolution, as ``replay --json`` prints it."""
     time, began, ended = (
@@ -265,7 +307,7 @@ def test_live_with_kills_and_replayed_they_find_what_brute_force_finds(
         found = [
             Found(
                 datetime.fromisoformat(alert["time"]).timestamp(),
-                alert["key"]["key"],
+                alert["key"].get("key", ""),
                 alert["count"],
                 tuple(alert.get("values", ())),
             )
@@ -274,10 +316,12 @@ def test_live_with_kills_and_replayed_they_find_what_brute_force_finds(
         ]
         assert len(found) > 5
         events = judged(rule, happened)
+        if rule.watches:
+            events = heard(rule, replayed)
         findings = (
             spikes(rule, events, since=happened[0][0].time)
             if rule.kind == "spike"
-            else ORACLES[rule.kind](rule, events)
+            else of_kind(rule)(rule, events)
         )
         passed = list(findings)
         # Of one time, keys come in the order of their lines.

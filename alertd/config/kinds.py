@@ -10,9 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from alertd.config import values
-from alertd.config.errors import Finding, show
+from alertd.config.conditions import selector
+from alertd.config.errors import Finding, RefusedError, show
 from alertd.config.tables import missing
 from alertd.core.daily import Daily
+from alertd.core.detectors.alerts import RULE
 from alertd.core.escape import visible
 from alertd.core.rules import STEPS, Condition, Conjunction, Metric, Rule, Step, key_value
 
@@ -85,6 +87,7 @@ KEYS_OF: dict[Kind, Keys] = {
         _RESOLVE | {"baseline"},
         resolves=True,
     ),
+    "alerts": Keys({"of": ["fatal-*"], **_WINDOW}, _RESOLVE | {"distinct"}),
 }
 
 _STEP = "{ match = 'ERROR' }"
@@ -94,6 +97,15 @@ _INSTEAD: dict[tuple[Kind, str], str] = {
     "five lines are needed",
 }
 """What is said of a key that a rule of this kind has no use for, where that is not enough."""
+
+globs_of = values.many(values.text, "fatal-*")
+"""Reads the names of the rules that a rule watches."""
+
+_NO_LINES = {
+    "source": 'means nothing for kind = "alerts", which sees alerts of the rules in of; remove it',
+    "unless": 'means nothing for kind = "alerts", which sees no lines; remove it',
+    "test": 'means nothing for kind = "alerts", which sees no lines; test the rules in of',
+}
 
 METRICS: tuple[Metric, ...] = get_args(Metric)
 SHORTEST_ON_GRID = 1.0
@@ -137,6 +149,13 @@ def check_kind(name: str, table: RuleTable) -> Iterator[Finding]:
         yield from _check_steps((*place, "step"), table.step)
     if table.kind == "absence":
         yield from _check_absence(place, table)
+    if table.kind == "alerts":
+        yield from _check_alerts(place, table)
+    if table.kind == "ratio" and table.of is not None:
+        try:
+            selector(table.of)
+        except RefusedError as error:
+            yield from (Finding((*place, "of", *one.place), one.text) for one in error.findings)
     for key in sorted(table.given - keys.needs.keys() - keys.may):
         if text := _meaningless(table.kind, key):
             yield Finding((*place, key), text)
@@ -239,6 +258,23 @@ def _check_absence(place: tuple[str, ...], table: RuleTable) -> Iterator[Finding
         )
 
 
+def _check_alerts(place: tuple[str, ...], table: RuleTable) -> Iterator[Finding]:
+    """Insist on names, and on what alerts have; which rules these are is found out later."""
+    if table.of is not None:
+        try:
+            globs_of(table.of)
+        except ValueError as error:
+            yield Finding((*place, "of"), str(error))
+    if table.distinct not in {None, RULE}:
+        yield Finding(
+            (*place, "distinct"),
+            f'is {show(table.distinct)}; write distinct = "{RULE}" to count each rule once',
+        )
+    for key in ("source", "unless", "test"):
+        if getattr(table, key):
+            yield Finding((*place, key), _NO_LINES[key])
+
+
 def _limits(table: RuleTable) -> dict[str, Any]:
     """Give what a rule of this kind makes of ``more_than`` and ``less_than``."""
     is_below = table.kind == "metric" and table.more_than is None
@@ -256,6 +292,13 @@ def _limits(table: RuleTable) -> dict[str, Any]:
     if table.kind == "ratio":
         return {"more_than": 0, "share": limit or (0, 100)}
     return {"more_than": limit or 0}
+
+
+def _selected(table: RuleTable) -> Selector:
+    try:
+        return selector(table.of) if table.of is not None else ()
+    except RefusedError:
+        return ()  # that has been told
 
 
 def rule_of(
@@ -299,7 +342,7 @@ def rule_of(
         within=table.within or 0.0,
         cooldown=cooldown,
         value=value,
-        of=table.of or (),
+        of=_selected(table) if table.kind == "ratio" else (),
         steps=steps,
         metric=table.metric or "",
         times=table.times or (1, 1),

@@ -23,6 +23,7 @@ from alertd.config.schema import Document, EmailTable
 from alertd.config.settings import Config, Email, Log, State
 from alertd.config.tables import Reading
 from alertd.config.units import spell_size
+from alertd.config.watching import check_watching, watched_by, with_watched
 from alertd.core.phrases import listed
 from alertd.core.rules import Source
 
@@ -171,10 +172,13 @@ class _Loading:
                 "there is none; add a table [rule.errors] with match = 'ERROR', more_than = 10 "
                 'and within = "10m"',
             )
-        return [
+        rules = [
             self._rule(name, table, document.email.recipients, sources)
             for name, table in document.rule.items()
         ]
+        watched = watched_by(document.rule)
+        self._report.errors += check_watching(document.rule, watched)
+        return with_watched(rules, watched)
 
     def _rule(
         self,
@@ -195,7 +199,9 @@ class _Loading:
         if not self._is_refused("rule", name, "kind"):
             found = [one for one in check_kind(name, table) if not self._is_refused(*one.place)]
             self._report.errors += found
-            self._refused.update(one.place for one in found if one.place[2] in {"match", "step"})
+            self._refused.update(
+                one.place for one in found if one.place[2] in {"match", "step", "of"}
+            )
         rule = rule_of(
             name,
             table,
@@ -214,7 +220,8 @@ class _Loading:
             )
         its_sources = [sources[each] for each in rule.sources if each in sources]
         is_doubtful = (
-            not its_sources
+            table.kind == "alerts"
+            or not its_sources
             or len(its_sources) < len(rule.sources)
             or self._is_refused("rule", name, "source", "match", "of", "step", "unless", "group_by")
             or any(

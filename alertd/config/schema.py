@@ -106,7 +106,7 @@ class RuleTable(Table):
     within: float | None = optional(units.positive_duration, None)
     distinct: str | None = optional(values.text, None)
     value: str | None = optional(values.text, None)
-    of: Selector | None = optional(selector, None)
+    of: object = optional(values.given, None)
     metric: Metric | None = optional(values.choice(*METRICS), None)
     min_total: int | None = optional(values.whole(1, 1_000_000_000, example=20), None)
     step: tuple[StepTable, ...] = listed(StepTable)

@@ -10,6 +10,9 @@ Trap: state is stored rule by rule, so which deadlines have passed, and from whe
 watching, cannot be told from other rules' matches when a crash is made up for.  Both are written
 down among the matches (``BEGUN``, ``PASSED``), and ``repeat`` does what stands there, no more.
 
+An alert is an event for the rules that watch its rule, at once.  These events are written down,
+too: ``repeat`` does not make them again of the alerts that it gives.
+
 State is one keyspace a rule, frozen to plain data under the rule's name, so that it can be stored
 piece by piece, and split over as many processes as there are.
 """
@@ -21,7 +24,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from alertd.core.deadlines import DEADLINE_BYTES, NEVER, STALE_SHARE
-from alertd.core.detectors import detector_class
+from alertd.core.detectors import DETECTORS, detector_class
+from alertd.core.detectors.alerts import event
 from alertd.core.detectors.incident import incident_bytes
 from alertd.core.events import BEGUN, PASSED, Match
 from alertd.core.keyspace import COOLING_SHARE, Keyspace, Snapshot
@@ -73,6 +77,11 @@ class Engine:
         rules = tuple(rules)
         self._keyspaces = {rule.name: _keyspace(rule) for rule in rules}
         self._stream_of = streams_of(rules)
+        # Of each rule, those that watch it.
+        self._watchers: dict[str, list[Rule]] = {}
+        for rule in rules:
+            for watched in rule.watches:
+                self._watchers.setdefault(watched, []).append(rule)
         self._feeds: dict[str, Callable[[Match], Alert | None]] = {}
         # Of each stream, the rules for which time alone counts, and those that ask since when.
         self._timed: dict[Stream, dict[str, TimedKeyspace]] = {}
@@ -104,7 +113,7 @@ class Engine:
             for match in matches:
                 alert = feeds[match.rule](match)
                 if alert is not None:
-                    alerts.append(alert)
+                    alerts += self._with_watchers(alert, trail)
             if trail is not None:
                 trail += matches
         self._fed += len(matches)
@@ -121,7 +130,7 @@ class Engine:
     ) -> list[Alert]:
         """Judge matches, and before each of them the deadlines that have passed."""
         alerts = []
-        # No deadline is earlier, and only one of the rule at hand can come to be.
+        # No deadline is earlier; without an alert, only one of the rule at hand can come to be.
         due = _earliest(timed)
         for match in matches:
             if due < match.time:
@@ -129,10 +138,11 @@ class Engine:
                     alerts += passed
                 due = _earliest(timed)
             alert = self._feeds[match.rule](match)
-            if match.rule in timed:
-                due = min(due, timed[match.rule].due)
             if alert is not None:
-                alerts.append(alert)
+                alerts += self._with_watchers(alert, trail)
+                due = _earliest(timed)
+            elif match.rule in timed:
+                due = min(due, timed[match.rule].due)
             if trail is not None:
                 trail.append(match)
         return alerts
@@ -203,6 +213,9 @@ class Engine:
                 # Time may be none of the rule's business any more: it was told not to resolve.
                 if isinstance(keyspace, TimedKeyspace):
                     keyspace.expire(match)
+            elif keyspace.rule.watches:
+                # Which alerts it saw stands here, too: theirs may be older than what was stored.
+                self._feed_watcher(match)
             else:
                 keyspace.feed(match)
         self._connect()
@@ -265,9 +278,8 @@ class Engine:
             if keyspace.is_beginning:
                 self._beginning.setdefault(stream, []).append(keyspace)
 
-    @staticmethod
     def _expired(
-        timed: Collection[TimedKeyspace], time: float, trail: list[Match] | None
+        self, timed: Collection[TimedKeyspace], time: float, trail: list[Match] | None
     ) -> Iterator[list[Alert]]:
         """Judge, one by one, the deadlines before a time, the earliest first."""
         while True:
@@ -280,7 +292,32 @@ class Engine:
             alert = earliest.expire(passing)
             if trail is not None:
                 trail.append(passing)
-            yield [] if alert is None else [alert]
+            yield [] if alert is None else self._with_watchers(alert, trail)
+
+    def _with_watchers(self, alert: Alert, trail: list[Match] | None) -> list[Alert]:
+        """Hand an alert to the rules that watch its rule; give it, and what came of that."""
+        raised = [alert]
+        # Whoever watches sees alerts in this order, too: what came of one after that one.
+        for each in raised:
+            for rule in self._watchers.get(each.rule, ()) if each.end is None else ():
+                event = self._event_of(each, rule)
+                if trail is not None:
+                    trail.append(event)
+                further = self._feed_watcher(event)
+                if further is not None:
+                    raised.append(further)
+        return raised
+
+    def _event_of(self, alert: Alert, rule: Rule) -> Match:
+        """Make an event of an alert, for a rule that watches its rule."""
+        what = DETECTORS[alert.kind].excess(alert)
+        return event(alert, rule, what, self._keyspaces[rule.name].passed)
+
+    def _feed_watcher(self, event: Match) -> Alert | None:
+        """Hand an event to the rule that watches; none that comes later is earlier."""
+        keyspace = self._keyspaces[event.rule]
+        keyspace.passed = event.time
+        return keyspace.feed(event)
 
     def _bound_evidence(self) -> None:
         while sum(keyspace.held for keyspace in self._keyspaces.values()) > EVIDENCE_BYTES:

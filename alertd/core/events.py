@@ -43,7 +43,9 @@ class Batch(msgspec.Struct, frozen=True):
 BEGUN = -1
 """A match that stands here in its file says that its rule watches from its time on, …"""
 PASSED = -2
-"""… and one that stands here that the time of its key's deadline has passed."""
+"""… one that stands here that the time of its key's deadline has passed, …"""
+RANG = -3
+"""… and one that stands here that another rule rang, and no line made it."""
 
 
 class Match(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -47,7 +47,8 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
         cooling: Cooldowns of evicted keys, the one evicted longest ago first.
         evictions: Keys that went while they still counted.
         since: Unix seconds from which on the rule has been watching, where its kind asks.
-        passed: Unix seconds up to which deadlines have been judged.
+        passed: Unix seconds up to which deadlines have been judged; of a rule that watches others,
+            at least of its newest event.
     """
 
     identity: str

@@ -27,7 +27,7 @@ from alertd.core.events import Match, retimed
 from alertd.core.steps import at_once
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
 File: TypeAlias = tuple[str, str]
 """A file's path and identity; files with equal times come in this order."""
@@ -64,17 +64,45 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     newest: dict[str, float] = {}
     late: int = 0
 
-    def only(self, rules: Iterable[str]) -> Snapshot:
-        """Leave out what does not concern these rules."""
-        kept = frozenset(rules)
-        waiting = [entry for entry in self.entries() if entry[1].rule in kept]
-        newest = {rule: time for rule, time in self.newest.items() if rule in kept}
-        return Snapshot((_encoded(waiting),), self.arrivals, newest, self.late)
-
     def entries(self) -> Iterator[tuple[File, Match]]:
         """Give the matches that wait, each with its file."""
         for portion in self.waiting:
             yield from msgspec.msgpack.decode(portion, type=list[tuple[File, Match]])
+
+
+def rearranged(
+    snapshots: Mapping[str, Snapshot], stream_of: Mapping[str, str]
+) -> dict[str, Snapshot]:
+    """
+    Give each ordering what concerns its rules, whichever had them before.
+
+    A rule is judged together with others when there is one that watches it.
+
+    Args:
+        snapshots: By the names of the streams as they were.
+        stream_of: By rule, the name of its stream now; what concerns no other rule is left out.
+    """
+    waiting: dict[str, list[tuple[File, Match]]] = {name: [] for name in stream_of.values()}
+    newest: dict[str, dict[str, float]] = {name: {} for name in waiting}
+    arrivals: dict[str, set[tuple[float, float]]] = {name: set() for name in waiting}
+    for snapshot in snapshots.values():
+        for file, match in snapshot.entries():
+            if match.rule in stream_of:
+                name = stream_of[match.rule]
+                waiting[name].append((file, match))
+                arrivals[name].update(snapshot.arrivals)
+        for rule, time in snapshot.newest.items():
+            if rule in stream_of:
+                newest[stream_of[rule]][rule] = time
+    return {
+        name: Snapshot(
+            (_encoded(waiting[name]),),
+            tuple(sorted(arrivals[name])),
+            newest[name],
+            snapshots[name].late if name in snapshots else 0,
+        )
+        for name in waiting
+    }
 
 
 class Ordering:

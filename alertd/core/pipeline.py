@@ -18,7 +18,7 @@ from alertd.core.engine import Engine
 from alertd.core.events import Alert, Match, Sample
 from alertd.core.evidence import LINE_CHARS, shortened
 from alertd.core.matching import Counters
-from alertd.core.ordering import NO_LIMIT, File, Ordering, Snapshot
+from alertd.core.ordering import NO_LIMIT, File, Ordering, Snapshot, rearranged
 from alertd.core.own import LOOKED_INTO, OwnLines
 from alertd.core.steps import at_once
 from alertd.core.streams import Stream, streams_of
@@ -108,7 +108,10 @@ class Pipeline:
         # Files whose first time has been looked for, where rules ask from when on they watch.
         self._first_looked: set[tuple[Stream, File]] = set()
         self._reapply(stored)
-        self._arrange(self._thaw_waiting(stored.waiting))
+        waiting = {}
+        if stored.waiting:
+            waiting = msgspec.msgpack.decode(stored.waiting, type=dict[str, Snapshot])
+        self._arrange(waiting, self.engine.taken_up)
 
     @property
     def waiting(self) -> int:
@@ -323,7 +326,7 @@ class Pipeline:
             if name in old.rules and old.rules[name].identity == rule.identity
         }
         frozen = {_stored(stream): ordering.freeze() for stream, ordering in old._orderings.items()}
-        self._arrange({key: snapshot.only(same) for key, snapshot in frozen.items()})
+        self._arrange(frozen, same)
         self._released = old._released
         self.counters = old.counters
         self.counters_of = old.counters_of
@@ -341,16 +344,20 @@ class Pipeline:
         total.cut += counters.cut
         total.undecodable += counters.undecodable
 
-    def _arrange(self, snapshots: Mapping[str, Snapshot]) -> None:
-        """Make one ordering for every set of sources that some rule has."""
+    def _arrange(self, snapshots: Mapping[str, Snapshot], taken_up: Collection[str]) -> None:
+        """Make one ordering for every stream; take up what concerns rules that mean the same."""
         self._orderings: dict[Stream, Ordering] = {}
         self._ordering_by_rule: dict[str, Ordering] = {}
         self._streams_of: dict[str, list[Stream]] = {name: [] for name in self._lateness}
         self._orderings_of: dict[str, list[Ordering]] = {name: [] for name in self._lateness}
-        for rule, stream in streams_of(self.rules.values()).items():
+        streams = streams_of(self.rules.values())
+        kept = rearranged(
+            snapshots, {rule: _stored(streams[rule]) for rule in self.rules if rule in taken_up}
+        )
+        for rule, stream in streams.items():
             if stream not in self._orderings:
                 lateness = max(self._lateness[source] for source in stream)
-                ordering = Ordering(lateness, snapshots.get(_stored(stream)))
+                ordering = Ordering(lateness, kept.get(_stored(stream)))
                 self._orderings[stream] = ordering
                 for source in stream:
                     self._streams_of[source].append(stream)
@@ -367,12 +374,6 @@ class Pipeline:
                 for match in trail
                 if match.rule in taken_up and number > stored.shards[match.rule][0]
             )
-
-    def _thaw_waiting(self, waiting: bytes) -> dict[str, Snapshot]:
-        if not waiting:
-            return {}
-        snapshots = msgspec.msgpack.decode(waiting, type=dict[str, Snapshot])
-        return {key: snapshot.only(self.engine.taken_up) for key, snapshot in snapshots.items()}
 
     def _sees(self, rule: str, source: str, holders: Sequence[str]) -> bool:
         return source == next(name for name in self.rules[rule].sources if name in holders)
@@ -412,6 +413,8 @@ class Pipeline:
 
     def _highlight(self, alert: Alert) -> Alert:
         """Mark in an alert's lines what matched: left until now because few matches are shown."""
+        if self.rules[alert.rule].watches:
+            return alert
         matcher = self.matchers[self.rules[alert.rule].sources[0]]
 
         def marked(sample: Sample) -> Sample:

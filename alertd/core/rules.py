@@ -120,6 +120,7 @@ Kind: TypeAlias = Literal[
     "sequence",
     "absence",
     "spike",
+    "alerts",
 ]
 Metric: TypeAlias = Literal["min", "max", "avg", "sum", "count", "p50", "p90", "p95", "p99"]
 Alternative: TypeAlias = Pattern | Conjunction
@@ -187,6 +188,7 @@ class Rule:
         max_values: Values that a key remembers.
         cooldown: Seconds between two alerts of one key.
         resolve: Whether it says when it is over; see ``detectors.incident``.
+        watches: The rules whose alerts it counts; empty for rules that see lines.
         max_keys: Keys remembered at the same time.
         recipients: Mail addresses.
         severity: How urgent it is.
@@ -221,6 +223,7 @@ class Rule:
     severity: Severity = "critical"
     description: str = ""
     resolve: bool = False
+    watches: tuple[str, ...] = ()
 
     @property
     def keyed_by(self) -> tuple[str, ...]:
@@ -236,6 +239,11 @@ class Rule:
     def is_on_grid(self) -> bool:
         """Whether its window slides by slices (see ``grid``)."""
         return self.kind in {"ratio", "metric", "spike"}
+
+    @property
+    def counted(self) -> str:
+        """What it counts, in a word."""
+        return "alert" if self.watches else "line"
 
     @property
     def is_least_worst(self) -> bool:
@@ -271,6 +279,8 @@ class Rule:
             meaning += (str(self.by), sorted(self.expect))
         if self.kind == "spike":
             meaning += (self.baseline,)
+        if self.watches:
+            meaning += (self.watches,)
         return hashlib.blake2b(repr(meaning).encode(), digest_size=16).hexdigest()
 
 

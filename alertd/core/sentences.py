@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from alertd.core.detectors import DETECTORS
+from alertd.core.detectors import detector_class
 from alertd.core.escape import visible
 from alertd.core.phrases import lines_of, listed
 from alertd.core.wording import exactly
@@ -26,11 +26,11 @@ def sentence(rule: Rule) -> str:
         One line, beginning with the rule's name and ended by a full stop.
     """
     fields = tuple(visible(field) for field in rule.group_by)
-    lines = lines_of(rule.match)
+    lines = lines_of(rule.match) if rule.match else ""
     if rule.unless:
         lines += f" (leaving out lines {lines_of(rule.unless)})"
     per = f" per {listed(fields, 'and')}" if fields else ""
-    kind = DETECTORS[rule.kind]
+    kind = detector_class(rule)
     afterwards = kind.afterwards(rule, _about(fields))
     if rule.resolve:
         afterwards += "; says when it is over"

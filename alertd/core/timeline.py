@@ -168,6 +168,12 @@ class Watched(Engine):
         """Judge what has not happened as any engine does."""
         return map(self._marked, super().advance(stream, now, trail))
 
+    def _event_of(self, alert: Alert, rule: Rule) -> Match:
+        """Count what a rule sees of others, as any line that it was looking for."""
+        event = super()._event_of(alert, rule)
+        self._timeline.count([event])
+        return event
+
     def _marked(self, alerts: list[Alert]) -> list[Alert]:
         for alert in alerts:
             self._timeline.mark(alert)

@@ -36,7 +36,9 @@ def pipeline(
     """Make a pipeline with real matchers."""
     sources = sources or [source()]
     matchers = {
-        each.name: Matcher(each, [own for own in rules if each.name in own.sources])
+        each.name: Matcher(
+            each, [own for own in rules if each.name in own.sources and not own.watches]
+        )
         for each in sources
     }
     return Pipeline(sources, rules, matchers, stored)
@@ -435,3 +437,94 @@ def test_a_file_without_times_says_nothing_about_the_beginning() -> None:
 
     assert [] == advanced(subject, 5)
     assert [13] == advanced(subject, 20)
+
+
+WATCHED = [
+    rule("one", sources=("one",), more_than=0, cooldown=0),
+    rule("two", sources=("two",), more_than=0, cooldown=0),
+]
+WATCHER = rule(
+    "pair", kind="alerts", match=(), sources=("one", "two"), watches=("one", "two"), more_than=1
+)
+
+
+def test_rules_that_another_watches_are_judged_in_one_order() -> None:
+    """Nothing passes a file that is behind, though only another of them sees it."""
+    sources = [source("one"), source("two")]
+    subject = pipeline(*WATCHED, WATCHER, sources=sources)
+    subject.behind("two", B, None)
+    subject.take(batch(10, name="one"), Framing(), now=None)
+
+    assert [] == subject.release()
+
+    subject.take(batch(5, name="two", file=B), Framing(), now=None)
+    subject.at_end("two", B)
+    alerts = subject.release()
+
+    assert ["two", "one", "pair"] == [alert.rule for alert in alerts]
+    assert (0, 0) == alerts[-1].last[-1].span
+
+
+@pytest.mark.parametrize("way", ["reload", "and back", "restart"])
+def test_what_waits_is_kept_when_rules_are_watched_from_now_on(way: str) -> None:
+    """They are put into another order, with what they have seen."""
+    sources = [source("one"), source("two")]
+    subject = pipeline(*WATCHED, sources=sources)
+    subject.take(batch(20, name="two", file=B), Framing(), now=None)
+    assert [20] == times(subject.release())
+    subject.behind("one", ("/c.log", "3"), None)
+    subject.take(batch(10, 30, name="one"), Framing(), now=None)
+    assert [] == subject.release()
+
+    if way == "restart":
+        shards = {each.name: (0, subject.engine.freeze(each.name)) for each in WATCHED}
+        stored = Stored(shards=shards, waiting=subject.freeze_waiting())
+        subject = pipeline(*WATCHED, WATCHER, sources=sources, stored=stored)
+    else:
+        apart, subject = subject, pipeline(*WATCHED, WATCHER, sources=sources)
+        subject.adopt(apart)
+    if way == "and back":
+        together, subject = subject, pipeline(*WATCHED, sources=sources)
+        subject.adopt(together)
+    subject.take(batch(15, name="two", file=B), Framing(), now=None)
+    alerts = [alert for alert in subject.release() if alert.rule != "pair"]
+
+    assert [("one", 10), ("one", 30), ("two", 20)] == sorted(
+        (alert.rule, alert.time - START) for alert in alerts
+    )
+
+
+def test_a_rule_that_is_no_more_leaves_nothing_waiting() -> None:
+    """What waited for it goes with it."""
+    sources = [source("one"), source("two")]
+    before = pipeline(*WATCHED, WATCHER, sources=sources)
+    before.behind("two", B, None)
+    before.take(batch(10, name="one"), Framing(), now=None)
+    after = pipeline(WATCHED[1], sources=sources)
+    after.adopt(before)
+
+    assert (1, 0) == (before.waiting, after.waiting)
+
+
+def test_events_of_others_are_repeated_from_the_journal() -> None:
+    """They are written down as they were made, so that none is counted twice."""
+    sources = [source("one"), source("two")]
+    before = pipeline(*WATCHED, WATCHER, sources=sources)
+    shards = {each.name: (0, before.engine.freeze(each.name)) for each in (*WATCHED, WATCHER)}
+    before.take(batch(10, name="one"), Framing(), now=None)
+    before.release()
+    journal = before.take_journal()
+    assert journal is not None
+    after = pipeline(
+        *WATCHED,
+        WATCHER,
+        sources=sources,
+        stored=Stored(shards=shards, journal=[(1, journal)]),
+    )
+    after.take(batch(20, name="two", file=B), Framing(), now=None)
+    alerts = after.release()
+
+    assert [("two", 1), ("pair", 2)] == [(alert.rule, alert.count) for alert in alerts]
+    assert [f"{name}: " for name in ("one", "two")] == [
+        sample.line[:5] for sample in alerts[1].last
+    ]

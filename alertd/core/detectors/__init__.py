@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from alertd.core.detectors.absence import Absence
+from alertd.core.detectors.alerts import Alerts, DifferentRules
 from alertd.core.detectors.change import Change
 from alertd.core.detectors.detector import Detector, Frozen
 from alertd.core.detectors.distinct import Distinct
@@ -38,11 +39,18 @@ DETECTORS: dict[str, type[Detector]] = {
     "sequence": InOrder,
     "absence": Absence,
     "spike": Spike,
+    "alerts": Alerts,
 }
 
 RESOLVING: dict[str, type[Detector]] = {name: resolving(kind) for name, kind in DETECTORS.items()}
+_DIFFERENT_RULES: dict[bool, type[Detector]] = {
+    False: DifferentRules,
+    True: resolving(DifferentRules),
+}
 
 
 def detector_class(rule: Rule) -> type[Detector]:
     """Give the class of a rule's detectors."""
+    if rule.watches and rule.value:
+        return _DIFFERENT_RULES[rule.resolve]
     return (RESOLVING if rule.resolve else DETECTORS)[rule.kind]

@@ -139,7 +139,7 @@ class Detector(ABC):
         if rule.cooldown:
             return f"; then stays quiet{about} for {exactly(rule.cooldown)}"
         if rule.more_than or rule.is_on_grid:
-            return "; then again on every further line past that limit"
+            return f"; then again on every further {rule.counted} past that limit"
         return ""
 
     @staticmethod

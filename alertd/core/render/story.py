@@ -231,7 +231,7 @@ def _facts(
             ("Watched since", when(silence.watched)),
         ]
     facts.append(("Host", machine))
-    if silence is None:
+    if silence is None and alert.path:
         facts.append(("File", f"{visible(shortened(alert.path, limit))}, byte {alert.offset:,}"))
     facts.append(("Severity", visible(shortened(notice.severity, _RULE_LENGTH))))
     if alert.event_time is not None and alert.event_time != alert.time:
