@@ -186,6 +186,9 @@ class Ordering:
         if self.lateness:
             self._newest_read = max(self._newest_read, front)
             if matches:
+                if self._arrivals and self._arrivals[-1][0] > read_at:
+                    # The clock was set back: what came before was not read later than this.
+                    self._arrivals = deque((min(at, read_at), to) for at, to in self._arrivals)
                 self._arrivals.append((read_at, max(match.time for match in matches)))
         self._sort_fresh()
         if self._heap or self.lateness:

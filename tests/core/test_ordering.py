@@ -219,6 +219,17 @@ def test_t2_a_clock_that_was_set_back_holds_nothing() -> None:
     assert [1, 2] == times(ordering.release(105))
 
 
+def test_t2_what_is_read_after_the_clock_was_set_back_waits_no_longer_than_it_must() -> None:
+    """Nor does what came before: neither was read later than the last of them."""
+    ordering = Ordering(5)
+    read(ordering, A, 1, at_end=True, read_at=100)
+    read(ordering, A, 2, at_end=True, read_at=86_500)
+    read(ordering, A, 3, at_end=True, read_at=101)
+
+    assert [1] == times(ordering.release(now=105))
+    assert [2, 3] == times(ordering.release(now=106))
+
+
 def test_lateness_counts_from_the_slowest_file_while_one_is_behind() -> None:
     """What it still holds may be older than its newest line by as much."""
     ordering = Ordering(5)
