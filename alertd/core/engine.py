@@ -130,6 +130,8 @@ class Engine:
     ) -> list[Alert]:
         """Judge matches, and before each of them the deadlines that have passed."""
         alerts = []
+        feeds = self._feeds
+        restless = {name for name, keyspace in timed.items() if not keyspace.awaits_ends_only}
         # No deadline is earlier; without an alert, only one of the rule at hand can come to be.
         due = _earliest(timed)
         for match in matches:
@@ -137,11 +139,11 @@ class Engine:
                 for passed in self._expired(timed.values(), match.time, trail):
                     alerts += passed
                 due = _earliest(timed)
-            alert = self._feeds[match.rule](match)
+            alert = feeds[match.rule](match)
             if alert is not None:
                 alerts += self._with_watchers(alert, trail)
                 due = _earliest(timed)
-            elif match.rule in timed:
+            elif match.rule in restless:
                 due = min(due, timed[match.rule].due)
             if trail is not None:
                 trail.append(match)

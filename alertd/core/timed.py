@@ -23,14 +23,19 @@ if TYPE_CHECKING:
 
 
 class TimedKeyspace(Keyspace):
-    """Every key of one rule whose detectors have deadlines; see ``Keyspace``."""
+    """
+    Every key of one rule whose detectors have deadlines; see ``Keyspace``.
 
-    __slots__ = ("_awaited", "_awaits_ends_only", "_deadlines")
+    Attributes:
+        awaits_ends_only: Deadlines come to be with alerts only.
+    """
+
+    __slots__ = ("_awaited", "_deadlines", "awaits_ends_only")
 
     def __init__(self, rule: Rule, snapshot: Snapshot | None = None) -> None:
         super().__init__(rule, snapshot)
         self._awaited = frozenset(self._kind.awaited(rule))
-        self._awaits_ends_only = not DETECTORS[rule.kind].is_timed(rule)
+        self.awaits_ends_only = not DETECTORS[rule.kind].is_timed(rule)
         self._deadlines = Deadlines(self._deadline_of)
         for key in self._detectors:
             self._deadlines.note(key)
@@ -54,15 +59,22 @@ class TimedKeyspace(Keyspace):
 
     def feed(self, match: Match) -> Alert | None:
         """Hand a match to its key's detector; return the alert that it raises, if any."""
-        key = match.key[:-1] if self._is_value_judged else match.key
-        if self._awaited and key not in self._awaited:
-            return None
         if match.time < self.passed:
             match = retimed(match, self.passed)
-        alert = super().feed(match)
-        if alert is not None or not self._awaits_ends_only:
-            self._deadlines.note(key)
+        if self.awaits_ends_only:
+            alert = Keyspace.feed(self, match)
+            if alert is not None:
+                self._deadlines.note(self._key_of(match))
+            return alert
+        key = self._key_of(match)
+        if self._awaited and key not in self._awaited:
+            return None
+        alert = Keyspace.feed(self, match)
+        self._deadlines.note(key)
         return alert
+
+    def _key_of(self, match: Match) -> Key:
+        return match.key[:-1] if self._is_value_judged else match.key
 
     def passing(self) -> Match:
         """Say, as a match, that the time of the earliest deadline has passed."""
