@@ -62,6 +62,7 @@ KINDS = {
         'kind = "spike"\nmatch = {match}\ngroup_by = "node"\ntimes = 2\nmin_count = 5\n'
         'within = "1m"\nbaseline = "1d"'
     ),
+    "alerts": 'kind = "alerts"\nof = [{before}]\nmore_than = 3\nwithin = "10m"',
 }
 SHARE = (
     "[rule.share]\nkind = \"ratio\"\nmatch = 'Failed password'\n"
@@ -135,7 +136,8 @@ def rules(count: int, kind_of: Callable[[int], str]) -> str:
     texts = []
     for n in range(count):
         match, other = (_looking_for(one % count) for one in (n, n + 1))
-        text = KINDS[kind_of(n)].format(match=match, other=other)
+        before = ", ".join(f'"r{one}"' for one in range(n - len(KINDS) + 1, n))
+        text = KINDS[kind_of(n)].format(match=match, other=other, before=before)
         texts.append(f'[rule.r{n}]\n{text}\ncooldown = "10m"\nmax_keys = 100\n')
     return "".join(texts)
 
