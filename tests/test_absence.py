@@ -108,8 +108,11 @@ def test_live_with_kills_and_replayed_it_misses_what_brute_force_misses(
         write(log, end, "end")
         capsys.readouterr()
         assert 0 == main(["replay", "--config", str(daemon.config), "--json"])
-        replayed = {json.loads(one)["id"] for one in capsys.readouterr().out.splitlines()}
+        records = [json.loads(one) for one in capsys.readouterr().out.splitlines()]
+        replayed = {record["id"] for record in records if "resolves" not in record}
+        ended = {record["resolves"] for record in records if "resolves" in record}
         wait_for("all mailed", lambda: replayed <= box.alerts())
+        wait_for("all ends mailed", lambda: ended <= box.resolutions().keys())
         daemon.stop()
         live = box.alerts()
 
