@@ -18,9 +18,9 @@ def test_rules_that_see_the_same_sources_are_judged_together() -> None:
 def test_who_watches_and_who_is_watched_are_judged_together() -> None:
     """Through others, too; who has nothing to do with them stays alone."""
     rules = [
+        rule("pair", sources=("x",), watches=("a",)),
         rule("top", sources=("x", "y"), watches=("pair", "b")),
         rule("a", sources=("x",)),
-        rule("pair", sources=("x",), watches=("a",)),
         rule("b", sources=("y",)),
         rule("c", sources=("z",)),
         rule("d", sources=("x",)),

@@ -186,6 +186,20 @@ def test_an_event_shows_what_rang_and_its_line() -> None:
     assert ["a host=x: Fatal at 10", "b host=y: Fatal at 7"] == [one.line for one in alert.last]
 
 
+def test_what_was_repeated_is_no_later_than_what_follows() -> None:
+    """After a crash, too, no event of a rule that watches is earlier than the one before."""
+    rules = [seen("a", sources=APP), seen("b", sources=WEB), watching("each", ("a", "b"))]
+    before = Engine(rules)
+    shards = {one.name: before.freeze(one.name) for one in rules}
+    trail: list[Match] = []
+    before.feed([match(10, ("x",), rule="a")], trail)
+    after = Engine(rules, shards)
+    after.repeat(trail)
+    [_, alert] = after.feed([match(7, ("y",), rule="b")])
+
+    assert (10, 7) == (alert.time, alert.event_time)
+
+
 def test_an_alert_without_a_line_is_told_in_words() -> None:
     """Nothing came: there is no line to be shown, and none that it could be taken for."""
     rules = [
