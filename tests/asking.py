@@ -51,7 +51,7 @@ def load(directory: Path, rules: str, format_: str = "logfmt", source: str = "")
 
 
 def ask(rules: str, content: str, format_: str = "logfmt", source: str = "") -> list[Alert]:
-    """Replay a log as it is; return the alerts."""
+    """Replay a log as it is; return the alerts, without what says that they are over."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         settings = load(directory, rules, format_, source)
@@ -60,7 +60,7 @@ def ask(rules: str, content: str, format_: str = "logfmt", source: str = "") -> 
         matchers = compile_matchers(settings.sources, settings.rules)
         recordings = [Recording("log", log_file)]
         replay = Replay(settings.sources, settings.rules, matchers, recordings)
-        return [alert for alerts in replay.run() for alert in alerts]
+        return [alert for alerts in replay.run() for alert in alerts if alert.end is None]
 
 
 def answered(

@@ -148,7 +148,7 @@ EXPECT = 'write it like ["db1", "db2"], or [["db1", "backup"], ["db2", "backup"]
         (
             'within = "1h"\nmore_than = 5',
             'more_than: means nothing for kind = "absence"; remove it, or write kind = "threshold" '
-            'or "distinct" or "ratio" or "metric"',
+            'or "distinct" or "ratio" or "metric" or "alerts"',
         ),
     ],
 )
