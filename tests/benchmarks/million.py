@@ -80,27 +80,27 @@ KINDS = {
         {"kind": "change", "value": "value", "more_than": 0, "within": 0.0}, 2, is_judged=True
     ),
     "ratio": Kind(
-        {"kind": "ratio", "more_than": 0},
+        {"kind": "ratio", "more_than": 0, "resolve": True},
         120,
         0.5,
         dict.fromkeys(range(120), HIT),
         is_judged=True,
     ),
     "metric": Kind(
-        {"kind": "metric", "metric": "avg", "value": "value", "more_than": 0},
+        {"kind": "metric", "metric": "avg", "value": "value", "more_than": 0, "resolve": True},
         120,
         0.5,
         dict.fromkeys(range(120), "1.5"),
         is_judged=True,
     ),
-    "spike": Kind({"kind": "spike", "more_than": 0, "min_total": 240}, 240, 0.5),
+    "spike": Kind({"kind": "spike", "more_than": 0, "resolve": True}, 240, 0.5),
     "spike, a week": Kind(
         {
             "kind": "spike",
             "more_than": 0,
             "within": 7200.0,
             "baseline": 7,
-            "min_total": 1000,
+            "resolve": True,
         },
         8 * 12 * 24,
         300.0,
@@ -117,7 +117,7 @@ KINDS = {
         behind=dict.fromkeys(range(5), "1"),
         is_judged=True,
     ),
-    "absence": Kind({"kind": "absence", "more_than": 2, "within": 3600.0}, 3),
+    "absence": Kind({"kind": "absence", "more_than": 2, "within": 3600.0, "resolve": True}, 3),
 }
 
 
