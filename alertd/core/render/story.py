@@ -288,8 +288,7 @@ def _last_seen(alert: Alert, timezone: tzinfo, limit: int) -> list[Excerpt | str
     excerpts: list[Excerpt | str] = []
     for sample in shown:
         title = f"{moment_near(sample.time, alert.time, timezone)} in {visible(sample.path)}"
-        if sample is shown[-1]:
-            title += ", the last one"
+        title += ", the last one" if sample is shown[-1] else ""
         excerpts.append(_excerpt(sample, title, limit))
     return excerpts
 
