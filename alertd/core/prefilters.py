@@ -160,7 +160,7 @@ class Prefilters:
     def _equality(self, field: str, operand: str | float | bool) -> _Filter | None:  # noqa: FBT001
         text = text_operand(operand)
         if text is None:
-            return self._number(float(operand))
+            return self._number(field, float(operand))
         if self._format != "json" or field == WHOLE_LINE:
             return self._contains(field, text)
         quoted = f'"{self._json(text)}"'.replace('"', r"\x22")
@@ -197,7 +197,7 @@ class Prefilters:
         quotes[self._delimiter] += r"\x22?"
         return "".join(quotes.get(c) or spelled(c, self._encoding) for c in text)
 
-    def _number(self, operand: float) -> _Filter | None:
+    def _number(self, field: str, operand: float) -> _Filter | None:
         if not abs(operand) < 2**53:
             return None
         digits = repr(abs(operand)).removesuffix(".0").removeprefix("0.")
@@ -205,7 +205,7 @@ class Prefilters:
             return None
         expressions = [
             _line_with(spelled(digits, self._encoding)),
-            _line_with(self._exponent()),
+            _line_with(self._exponent(field)),
             # With so many digits, a number may be rounded to the operand without containing it.
             _line_with(r"[0-9.]{17}"),
         ]
@@ -215,10 +215,12 @@ class Prefilters:
             expressions.append(self.odd_quoting)
         return _Filter(tuple(expressions), len(digits) - 2, f"the number {digits}")
 
-    def _exponent(self) -> str:
+    def _exponent(self, field: str) -> str:
         """Write the spellings of numbers with an exponent, and of little else."""
         before = "" if self._format == "csv" and self._delimiter.isalnum() else _NUMBER_START
-        return before + r"[0-9.]+[eE][+\x2d]?[0-9]+" + r"[^0-9A-Za-z_\n]" * (self._format == "json")
+        # Behind a field's value in JSON something follows; a line may be a number to its end.
+        behind = r"[^0-9A-Za-z_\n]" if self._format == "json" and field != WHOLE_LINE else ""
+        return before + r"[0-9.]+[eE][+\x2d]?[0-9]+" + behind
 
     def _regex(self, field: str, regex: str) -> _Filter | None:
         plain = _PLAIN_IN[self._format] if field != WHOLE_LINE else _PLAIN_IN["plain"]

@@ -1233,6 +1233,19 @@ def test_a_csv_field_is_found_however_it_is_written(demand: object, value: str) 
     assert [f"{value},2"] == [one.line for one in found]
 
 
+@pytest.mark.parametrize("format_", ["plain", "csv", "json", "logfmt", "syslog"])
+@pytest.mark.parametrize("spelled", ["500", "5e2", "5.000E+02", " 5e2", "\t5e2 ", "500.0"])
+def test_a_whole_line_may_be_a_number(format_: Format, spelled: str) -> None:
+    """However it is spelled, and wherever the line stands."""
+    of = source(format_, columns=("f", "g") if format_ == "csv" else ())
+    rules = [looking_for({"line": 500.0})]
+    for content in (spelled, f"{spelled}\n", f"before\n{spelled}\nafter\n"):
+        expected = slow_matches(content.encode(), of, rules, READ_AT)
+
+        assert 1 == len(expected)
+        assert expected == matches(content.encode(), of, rules)
+
+
 def test_a_stray_quote_hides_no_number() -> None:
     """Where quotes make one row of several lines, each line is tested."""
     content = b'n,a\n7,"x\n8,y"\n9,z\n'
