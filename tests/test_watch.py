@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -49,7 +51,7 @@ def watch_over(
     state: State,
     *,
     on_rest: Callable[[], None] = lambda: None,
-    is_told: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0),
+    until_told: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0),
 ) -> Watch:
     """Return a watch that tells nobody."""
     return Watch(
@@ -59,7 +61,7 @@ def watch_over(
         {"app": source},
         on_alerts=lambda: None,
         on_rest=on_rest,
-        is_told=is_told,
+        until_told=until_told,
         on_trouble=lambda _: None,
     )
 
@@ -226,10 +228,11 @@ def alert_about(age: float, tmp_path: Path, told: Callable[[], None] = lambda: N
         await state.load()
         tailer = Tailer([source], [], rotate_grace=0.0)
         ringing = replace(error_rule(), more_than=0)
-        watch = watch_over(tailer, source, ringing, state, is_told=never_told)
+        watch = watch_over(tailer, source, ringing, state, until_told=never_told)
         await tailer.scan()
         assert await watch._turn()
         pending = (await state.outbox.counts()).pending
+        await watch._commit()
         await tailer.close()
         await state.close()
         return pending
@@ -288,6 +291,35 @@ def test_reading_waits_a_moment_for_the_mail_about_what_just_happened(
     alert_about(age, tmp_path, lambda: waits.append(age))
 
     assert expected == len(waits)
+
+
+def test_half_of_the_time_is_for_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood of alerts does not keep it from the lines: it waits, then reads for as long."""
+    now = 100.0
+    monkeypatch.setattr("alertd.watch.time.monotonic", lambda: now)
+    waits = []
+
+    async def told() -> None:
+        nonlocal now
+        waits.append(now)
+        now += 0.02
+
+    async def scenario() -> None:
+        nonlocal now
+        source = Source("app", (str(tmp_path / "a.log"),), UTC)
+        state = await State.open(tmp_path / "state")
+        await state.load()
+        tailer = Tailer([source], [])
+        watch = watch_over(tailer, source, error_rule(), state, until_told=told)
+        for _ in range(4):
+            await watch._give_way()
+            now += 0.01
+        await tailer.close()
+        await state.close()
+
+    asyncio.run(scenario())
+
+    assert pytest.approx([100.0, 100.04]) == waits
 
 
 def test_f7_files_take_turns(tmp_path: Path) -> None:
@@ -362,3 +394,81 @@ def test_while_a_source_has_lines_to_read_time_stands_still_and_nobody_spins(
 
     assert 0 < turns <= 15
     assert (0, 1) == (early, pending)
+
+
+def test_who_waits_for_a_file_does_not_keep_others_from_being_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond some matches that wait, of their own source only that file is read."""
+    monkeypatch.setattr("alertd.watch.WAITING_MATCHES", 0)
+    names = ("first", "second", "other")
+    for number, name in enumerate(names):
+        log = tmp_path / f"{name}.log"
+        log.write_text("2026-03-14T12:00:00Z ERROR\n")
+        os.utime(log, (number, number))
+    busy = Source(
+        "app",
+        (str(tmp_path / "first.log"), str(tmp_path / "second.log")),
+        UTC,
+        start_at="beginning",
+    )
+    quiet = Source("quiet", (str(tmp_path / "other.log"),), UTC, start_at="beginning")
+    rules = [error_rule(), replace(error_rule(), name="quiet", sources=("quiet",))]
+    matchers = {"app": Matcher(busy, rules[:1]), "quiet": Matcher(quiet, rules[1:])}
+
+    async def scenario() -> list[str]:
+        state = await State.open(tmp_path / "state")
+        await state.load()
+        tailer = Tailer([busy, quiet], [], rotate_grace=0.0)
+        pipeline = Pipeline([busy, quiet], rules, matchers)
+        watch = Watch(
+            tailer,
+            pipeline,
+            state,
+            {"app": busy, "quiet": quiet},
+            on_alerts=lambda: None,
+            on_trouble=lambda _: None,
+        )
+        await tailer.scan()
+        assert await watch._turn()
+        assert 1 == pipeline.waiting
+        watch._look()
+        waiting = []
+        while len(watch._files):
+            waiting.append(watch._files.take().path)
+        await tailer.close()
+        await state.close()
+        return waiting
+
+    waiting = asyncio.run(scenario())
+
+    assert [str(tmp_path / f"{name}.log") for name in names[1:]] == sorted(waiting, reverse=True)
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.0, 0.25), (1e9, 2.5)])
+def test_where_much_waits_commits_are_further_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, expected: float
+) -> None:
+    """So many times as far as it takes to write down what waits, within bounds."""
+    monkeypatch.setattr("alertd.watch.COMMIT_SHARE", share)
+    log = tmp_path / "a.log"
+    source = Source("app", (str(log),), UTC, start_at="beginning")
+
+    async def scenario() -> float:
+        state = await State.open(tmp_path / "state")
+        await state.load()
+        tailer = Tailer([source], [], rotate_grace=0.0)
+        watch = watch_over(tailer, source, error_rule(), state)
+        log.write_text("2026-03-14T12:00:00Z ERROR\n")
+        await tailer.scan()
+        await watch._turn()
+        await watch._commit()
+        before = time.monotonic()
+        watch._note_uncommitted()
+        assert watch._commit_due is not None
+        due = watch._commit_due - before
+        await tailer.close()
+        await state.close()
+        return due
+
+    assert expected == pytest.approx(asyncio.run(scenario()), abs=0.1)

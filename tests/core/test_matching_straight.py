@@ -190,6 +190,39 @@ def test_quotes_in_a_csv_mean_what_they_mean_to_csv(row: str) -> None:
         assert slow_matches(raw, of, rules, READ_AT) == matches(raw, of, rules)
 
 
+@pytest.mark.parametrize("format_", ["csv", "json"])
+def test_what_stands_for_bytes_that_are_no_text_goes_the_long_way(format_: Format) -> None:
+    """Only that can tell whether such bytes were there, so it counts one that was written, too."""
+    of = source(format_, timestamp="ts", columns=("ts", "level", "who") if format_ == "csv" else ())
+    rules = [looking_for({"level": "fatal", "who": who}, name=who) for who in ("\ufffd", "eve")]
+    values = [(TIMED, "fatal", who) for who in ("eve", "\ufffd", "eve")]
+    content = "".join(
+        f"{','.join(one)}\n"
+        if format_ == "csv"
+        else json.dumps(dict(zip(NAMES, one, strict=False)), ensure_ascii=False) + "\n"
+        for one in values
+    ).encode()
+
+    found, counters, _ = one_batch(content, of, *rules)
+
+    assert ["eve", "\ufffd", "eve"] == [one.rule for one in found]
+    assert slow_matches(content, of, rules, READ_AT) == matches(content, of, rules)
+    assert 1 == counters.undecodable
+
+
+def test_a_text_in_another_field_is_no_match() -> None:
+    """The prefilter finds the line all the same."""
+    of = source("json", timestamp="ts")
+    values = [(TIMED, level, who) for level, who in (("info", "fatal"), ("fatal", "eve"))]
+    content = "".join(json.dumps(dict(zip(NAMES, one, strict=False))) + "\n" for one in values)
+    rules = [looking_for({"level": "fatal"}, group_by=("who",))]
+
+    found = matches(content.encode(), of, rules)
+
+    assert [("eve",)] == [one.key for one in found]
+    assert slow_matches(content.encode(), of, rules, READ_AT) == found
+
+
 def test_a_turn_may_end_between_two_straight_lines() -> None:
     """What is left is handed over again."""
     of = source("json", timestamp="ts")
@@ -283,9 +316,10 @@ def test_a_csv_goes_straight_once_its_header_names_all_fields() -> None:
     straight = matcher.straight
 
     able = []
-    for header in (("ts", "level"), None, ("ts", "who"), ("level", "ts", "ts")):
+    last = ("level", "ts", "ts")
+    for header in (("ts", "level"), None, ("ts", "who"), last, last):
         matcher.name_fields(header)
         able.append(straight.is_able)
 
-    assert [True, False, False, True] == able
+    assert [True, False, False, True, True] == able
     assert (["fatal,now"], [("now", "fatal")]) == straight.read([b"fatal,now"], 100)

@@ -892,3 +892,30 @@ def test_r5_unread_file_put_aside_while_down_is_known_by_its_inode(
         return reading.lines
 
     assert expected(1, 20) == asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("at_once", "turns"), [(1, 3), (2, 1), (100, 0)])
+def test_many_new_files_are_followed_in_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int, turns: int
+) -> None:
+    """Ten thousand at once would keep everything else from its turn."""
+    monkeypatch.setattr("alertd.tail.placement._AT_ONCE", at_once)
+    given = []
+
+    async def sleep(seconds: float) -> None:
+        given.append(seconds)
+
+    async def scenario() -> list[bytes]:
+        for number in range(3):
+            append(tmp_path / f"{number}.log", numbered(number, number))
+        reading = Reading(source(tmp_path / "*.log"))
+        with monkeypatch.context() as patched:
+            patched.setattr("alertd.tail.placement.asyncio.sleep", sleep)
+            await reading.tailer.scan()
+        await reading.settle()
+        return reading.lines
+
+    lines = asyncio.run(scenario())
+
+    assert [0] * turns == given
+    assert expected(0, 2) == sorted(lines)
