@@ -9,12 +9,11 @@ Refuses to hold more than one piece, so that memory stays bounded.
 
 from __future__ import annotations
 
-from queue import SimpleQueue
-from threading import Thread
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 T = TypeVar("T")
 
@@ -23,24 +22,22 @@ class Ahead(Generic[T]):
     """A thread that does one thing at a time, and what it has done."""
 
     def __init__(self) -> None:
-        self._wanted: SimpleQueue[Callable[[], T] | None] = SimpleQueue()
-        self._done: SimpleQueue[T | Exception] = SimpleQueue()
-        self._thread: Thread | None = None
-        self._key: object = None
+        self._thread: ThreadPoolExecutor | None = None
+        self._begun: tuple[object, Future[T]] | None = None
 
     def begin(self, key: object, work: Callable[[], T]) -> None:
         """
         Begin some work; what has been begun before must have been taken or dropped.
 
         Args:
-            key: What it is known by; not None.
+            key: What it is known by.
             work: What is to be done.
         """
         if self._thread is None:
-            self._thread = Thread(target=self._work, name="ahead", daemon=True)
-            self._thread.start()
-        self._key = key
-        self._wanted.put(work)
+            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - for large files
+
+            self._thread = ThreadPoolExecutor(1, "ahead")
+        self._begun = key, self._thread.submit(work)
 
     def take(self, key: object) -> T | None:
         """
@@ -49,26 +46,15 @@ class Ahead(Generic[T]):
         Raises:
             Exception: What the work raised.
         """
-        if self._key is None:
+        if self._begun is None:
             return None
-        is_meant, self._key = self._key == key, None
-        done = self._done.get()
-        if not is_meant:
-            return None
-        if isinstance(done, Exception):
-            raise done
-        return done
+        (begun, future), self._begun = self._begun, None
+        # Whoever drops it may close what it reads from, so it must be over.
+        future.exception()
+        return future.result() if begun == key else None
 
     def close(self) -> None:
         """End the thread, after what it is doing."""
         if self._thread is not None:
-            self._wanted.put(None)
-            self._thread.join()
+            self._thread.shutdown()
             self._thread = None
-
-    def _work(self) -> None:
-        while (work := self._wanted.get()) is not None:
-            try:
-                self._done.put(work())
-            except Exception as error:  # noqa: BLE001 - whoever takes it has it raised
-                self._done.put(error)

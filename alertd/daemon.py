@@ -182,7 +182,7 @@ class Daemon:
             {source.name: source for source in sources},
             on_alerts=delivery.wake,
             on_rest=memory.give_back,
-            is_told=delivery.rest,
+            until_told=delivery.rest,
             on_trouble=self._note_trouble,
             idle_seconds=min(IDLE_SECONDS, self._report_seconds / 2),
         )

@@ -19,7 +19,7 @@ import gc
 import math
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, cast
 
 import structlog
 from msgspec.msgpack import encode
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from alertd.core.ordering import File
     from alertd.core.pipeline import Pipeline
     from alertd.core.rules import Rule, Source
+    from alertd.core.steps import Result
     from alertd.state import State
     from alertd.tail import FollowedFile, Tailer
 
@@ -83,12 +84,10 @@ PASSING_SECONDS = 1.0
 RETRY_SECONDS = 1.0
 COMPLAINT_SECONDS = 60.0
 
-Result = TypeVar("Result")
-
 log = structlog.get_logger(__name__)
 
 
-async def _at_once() -> None:
+async def _nothing() -> None:
     """Wait for nothing."""
 
 
@@ -103,7 +102,7 @@ class Watch:
         sources: The sources' settings, by name.
         on_alerts: Called after alerts were committed.
         on_rest: Called when there is nothing to do after much was read.
-        is_told: Waits until nothing can be done at the moment about the alerts that were committed.
+        until_told: Waits until nothing more can be done at the moment about committed alerts.
         on_trouble: Called with a reason while the state cannot be written, with ``None`` after.
         clock: Unix seconds.
         idle_seconds: After so long a turn ends even if there is nothing to do.
@@ -118,7 +117,7 @@ class Watch:
         *,
         on_alerts: Callable[[], None],
         on_rest: Callable[[], None] = lambda: None,
-        is_told: Callable[[], Awaitable[None]] = _at_once,
+        until_told: Callable[[], Awaitable[None]] = _nothing,
         on_trouble: Callable[[str | None], None],
         clock: Callable[[], float] = time.time,
         idle_seconds: float = IDLE_SECONDS,
@@ -131,7 +130,7 @@ class Watch:
         self._sources = sources
         self._on_alerts = on_alerts
         self._on_rest = on_rest
-        self._is_told = is_told
+        self._until_told = until_told
         self._courtesy_from = 0.0
         self._read_since_rest = 0
         self._on_trouble = on_trouble
@@ -399,7 +398,7 @@ class Watch:
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(COURTESY_SECONDS):
-                await self._is_told()
+                await self._until_told()
         ended = time.monotonic()
         self._courtesy_from = ended + (ended - began)
 

@@ -49,6 +49,13 @@ def add_command(
     return command
 
 
+def local(time: float, timespec: str = "auto") -> str:
+    """Write a time as people here read it: ``2026-11-24 10:36:29+01:00``."""
+    from datetime import datetime  # noqa: PLC0415 - only where a time is shown
+
+    return datetime.fromtimestamp(time).astimezone().isoformat(" ", timespec)
+
+
 def add_config(command: argparse.ArgumentParser) -> None:
     """Add ``--config``."""
     option = command.add_argument(

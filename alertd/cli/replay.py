@@ -16,6 +16,7 @@ from alertd.cli.common import (
     add_source,
     complain,
     load,
+    local,
     say,
     with_progress,
 )
@@ -127,14 +128,12 @@ def _report(
 
 
 def _told(alert: Alert) -> str:
-    from datetime import datetime  # noqa: PLC0415 - for people only
+    from alertd.core.detectors import DETECTORS  # noqa: PLC0415 - for people only
 
-    from alertd.core.detectors import DETECTORS  # noqa: PLC0415 - likewise
-
-    when = datetime.fromtimestamp(alert.time).astimezone().isoformat(sep=" ")
+    when = local(alert.time)
     key = "".join(f"  {name}={visible(value)}" for name, value in alert.key)
     if alert.end is not None:
-        began = datetime.fromtimestamp(alert.end.began).astimezone().isoformat(sep=" ")
+        began = local(alert.end.began)
         return f"{when}  {alert.rule}{key}\n    resolved: {alert.end.what}, since {began}"
     told = (
         f"{when}  {alert.rule}{key}\n"
@@ -150,9 +149,7 @@ def _told(alert: Alert) -> str:
 
 def _drawn(timeline: Timeline, replay: Replay) -> Iterator[str]:
     """Draw a timeline as wide as the terminal, from the first line that was read to the last."""
-    from datetime import datetime  # noqa: PLC0415 - for people only
-
-    from alertd.core.wording import duration, plural  # noqa: PLC0415 - likewise
+    from alertd.core.wording import duration, plural  # noqa: PLC0415 - for people only
 
     span = timeline.span()
     if span is None:
@@ -168,9 +165,7 @@ def _drawn(timeline: Timeline, replay: Replay) -> Iterator[str]:
     yield ""
     for name, row, total in zip(names, timeline.rows(begin, end, width), sums, strict=True):
         yield f"{name:<{left}} |{row.drawn}| {total:>{right}}"
-    first, last = (
-        datetime.fromtimestamp(time).astimezone().isoformat(" ", "seconds") for time in (begin, end)
-    )
+    first, last = (local(time, "seconds") for time in (begin, end))
     yield f"{'':<{left}}  {first}{last:>{max(width - len(first), len(last) + 1)}}"
     yield f"Each character is {duration((end - begin) / width)}: . few lines, # most, ! an alert."
     yield ""

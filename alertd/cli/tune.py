@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import closing
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from alertd.cli.common import (
@@ -16,6 +15,7 @@ from alertd.cli.common import (
     add_source,
     complain,
     load,
+    local,
     say,
     with_progress,
 )
@@ -134,9 +134,7 @@ def _recorded(
 
 
 def _what_was_read(recorder: Recorder, span: tuple[float, float]) -> Iterator[str]:
-    first, last = (
-        datetime.fromtimestamp(time).astimezone().isoformat(" ", "seconds") for time in span
-    )
+    first, last = (local(time, "seconds") for time in span)
     yield f"{len(recorder.times):,} matching lines, in logs from {first} to {last}"
     if recorder.is_full:
         yield "note: there are more, which were not read; name fewer files to see other times"

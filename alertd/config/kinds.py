@@ -13,10 +13,11 @@ from alertd.config import values
 from alertd.config.conditions import selector
 from alertd.config.errors import Finding, RefusedError, show
 from alertd.config.tables import missing
+from alertd.config.units import DAY
 from alertd.core.daily import Daily
 from alertd.core.detectors.alerts import RULE
 from alertd.core.escape import visible
-from alertd.core.rules import STEPS, Condition, Conjunction, Metric, Rule, Step, key_value
+from alertd.core.rules import ON_GRID, STEPS, Condition, Conjunction, Metric, Rule, Step, key_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -110,11 +111,9 @@ _NO_LINES = {
 METRICS: tuple[Metric, ...] = get_args(Metric)
 SHORTEST_ON_GRID = 1.0
 """Seconds of a window that is cut into slices."""
-DAY = 86_400.0
 
 _DEFAULT_COOLDOWN = 900.0
 _DEFAULT_MAX_VALUES = 1_000
-_ON_GRID: frozenset[Kind] = frozenset({"ratio", "metric", "spike"})
 # What these say they say once, so nothing is hidden; max_per_hour bounds a flood all the same.
 _SAID_ONCE: frozenset[Kind] = frozenset({"new_value", "change"})
 
@@ -193,7 +192,7 @@ def _check_limits(place: tuple[str, ...], table: RuleTable) -> Iterator[Finding]
 
 def _check_window(place: tuple[str, ...], table: RuleTable) -> Iterator[Finding]:
     """Refuse windows that cannot be cut into slices, or that earlier days cannot be cut into."""
-    if table.kind in _ON_GRID and table.within is not None and table.within < SHORTEST_ON_GRID:
+    if table.kind in ON_GRID and table.within is not None and table.within < SHORTEST_ON_GRID:
         yield Finding(
             (*place, "within"),
             f"is too short to be cut into slices for kind = {show(table.kind)}; "

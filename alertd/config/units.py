@@ -44,7 +44,7 @@ _WORDS = re.compile(rf"({_NUMBER})\s*(milli|w|d|h|m|s)[a-z]*", re.IGNORECASE)
 _SIZE = re.compile(rf"({_NUMBER}) ?([a-z]*)", re.IGNORECASE)
 # Ten years: beyond it nobody means it, and times would lose their microseconds.
 _LONGEST = 315_360_000.0
-_DAY = 86_400.0
+DAY = 86_400.0
 MOST_DAYS = 31
 
 
@@ -96,7 +96,7 @@ def days(value: object) -> int:
     Returns:
         Days, from 1 to 31.
     """
-    number, rest = divmod(duration(value), _DAY)
+    number, rest = divmod(duration(value), DAY)
     if rest or not 1 <= number <= MOST_DAYS:
         raise ValueError(
             f'{show(value)} is not a number of whole days from "1d" to "{MOST_DAYS}d"; '

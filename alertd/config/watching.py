@@ -35,10 +35,7 @@ def watched_by(tables: Mapping[str, RuleTable]) -> dict[str, tuple[str, ...]]:
     for name, table in tables.items():
         if table.kind != "alerts":
             continue
-        try:
-            globs = globs_of(table.of)
-        except ValueError:
-            globs = ()
+        globs = _globs(table)
         found[name] = tuple(
             other
             for other in tables
@@ -53,11 +50,7 @@ def check_watching(
     """Find names that no rule has, circles, and fields that not all alerts have."""
     for name, others in watched.items():
         place = ("rule", name)
-        try:
-            globs = globs_of(tables[name].of)
-        except ValueError:
-            continue
-        for glob in globs:
+        for glob in _globs(tables[name]):
             if not any(fnmatchcase(other, glob) for other in tables if other != name):
                 rest = [other for other in tables if other != name]
                 yield Finding(
@@ -78,6 +71,14 @@ def check_watching(
                     f"{show(field)} is no field of the alerts of rule {show(lacking[0])}; write it "
                     f'in the group_by of that, too, or "{RULE}" here for the rule that rang',
                 )
+
+
+def _globs(table: RuleTable) -> tuple[str, ...]:
+    """Read the names that a rule watches; none if they are refused, which has been said."""
+    try:
+        return globs_of(table.of)
+    except ValueError:
+        return ()
 
 
 def _circle(name: str, watched: Mapping[str, Sequence[str]]) -> list[str]:

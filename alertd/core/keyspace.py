@@ -17,7 +17,7 @@ import msgspec
 
 from alertd.core.detectors import Detector, Frozen, detector_class
 from alertd.core.evidence import MOST_LINES
-from alertd.core.rules import MISS, STEPS
+from alertd.core.rules import MISS
 from alertd.core.steps import at_once
 from alertd.core.windows import HALF_TICK
 
@@ -85,10 +85,9 @@ class Keyspace:
         "_cooling",
         "_detector_of",
         "_detectors",
-        "_is_in_order",
+        "_is_marked",
         "_is_value_judged",
         "_kind",
-        "_unshown",
         "_within",
         "evictions",
         "held",
@@ -103,10 +102,7 @@ class Keyspace:
         self._detectors: OrderedDict[Key, Detector] = OrderedDict()
         self._detector_of = self._detectors.get
         self._is_value_judged = rule.is_judged
-        # What only makes others a smaller share shows nobody anything; and of a sequence only it
-        # itself knows which lines take part.
-        self._unshown = {"ratio": MISS, "sequence": ""}.get(rule.kind)
-        self._is_in_order = rule.kind == "sequence"
+        self._is_marked = rule.is_marked
         # Where there is no window, what is older than the line at hand is no evidence; but where a
         # line is missing, those before it are.
         self._within = rule.within or (math.inf if rule.by else HALF_TICK)
@@ -132,16 +128,16 @@ class Keyspace:
         key = match.key[:-1] if self._is_value_judged else match.key
         detector = self._detector_of(key)
         if detector is None:
-            if self._is_in_order and match.key[-1][-1] != STEPS[0]:
-                # No sequence begins with it: such a key would only push others out.
+            if not self._kind.may_begin(match):
                 return None
             detector = self._admit(key, match.time)
         else:
             self._detectors.move_to_end(key)
-        if self._unshown is not None:
-            if match.key[-1] == self._unshown:
+        if self._is_marked:
+            if match.key[-1] == MISS:
+                # What only makes others a smaller share shows nobody anything.
                 return detector.feed(match)
-            if self._is_in_order:
+            if self._kind.chooses_evidence:
                 held = detector.evidence.weight
                 alert = detector.feed(match)
                 self.held += detector.evidence.weight - held

@@ -137,12 +137,12 @@ class Pipeline:
             file: The file's path and identity.
             front: Unix seconds of the newest line read from it, ``None`` when there is none.
         """
-        for ordering in self._orderings_of.get(source, ()):
+        for ordering in self._orderings_of.get(source, {}).values():
             ordering.behind(file, front)
 
     def at_end(self, source: str, file: File) -> None:
         """Note that a file of a source has been read to its end, or cannot be read."""
-        for ordering in self._orderings_of.get(source, ()):
+        for ordering in self._orderings_of.get(source, {}).values():
             ordering.at_end(file)
 
     def slowest(self) -> set[File]:
@@ -200,7 +200,7 @@ class Pipeline:
             matches = [match for match in matches if self._sees(match.rule, batch.source, holders)]
         front = -math.inf if framing.newest_time is None else framing.newest_time
         file = (batch.path, batch.file)
-        orderings = self._orderings_of[batch.source]
+        orderings = self._orderings_of[batch.source].values()
         for ordering in orderings:
             its = (
                 matches
@@ -348,8 +348,9 @@ class Pipeline:
         """Make one ordering for every stream; take up what concerns rules that mean the same."""
         self._orderings: dict[Stream, Ordering] = {}
         self._ordering_by_rule: dict[str, Ordering] = {}
-        self._streams_of: dict[str, list[Stream]] = {name: [] for name in self._lateness}
-        self._orderings_of: dict[str, list[Ordering]] = {name: [] for name in self._lateness}
+        self._orderings_of: dict[str, dict[Stream, Ordering]] = {
+            name: {} for name in self._lateness
+        }
         streams = streams_of(self.rules.values())
         kept = rearranged(
             snapshots, {rule: _stored(streams[rule]) for rule in self.rules if rule in taken_up}
@@ -360,8 +361,7 @@ class Pipeline:
                 ordering = Ordering(lateness, kept.get(_stored(stream)))
                 self._orderings[stream] = ordering
                 for source in stream:
-                    self._streams_of[source].append(stream)
-                    self._orderings_of[source].append(ordering)
+                    self._orderings_of[source][stream] = ordering
             self._ordering_by_rule[rule] = self._orderings[stream]
 
     def _reapply(self, stored: Stored) -> None:
@@ -402,7 +402,7 @@ class Pipeline:
 
     def _note_beginning(self, batch: Batch, framing: Framing) -> None:
         """Find the time of the first line of a file, as long as some rule asks for it."""
-        for stream in self._streams_of[batch.source]:
+        for stream in self._orderings_of[batch.source]:
             looked = stream, (batch.path, batch.file)
             if self.engine.has_begun(stream) or looked in self._first_looked:
                 continue

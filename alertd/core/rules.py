@@ -127,6 +127,9 @@ Alternative: TypeAlias = Pattern | Conjunction
 Selector: TypeAlias = tuple[Alternative, ...]
 """Any of these; the first alternative that holds gives the fields of its named groups."""
 
+ON_GRID: frozenset[Kind] = frozenset({"ratio", "metric", "spike"})
+"""The kinds whose window slides by slices (see ``grid``)."""
+
 HIT, MISS = "1", "0"
 """What stands behind a ratio's key: whether the line is one of those whose share is asked."""
 
@@ -233,12 +236,17 @@ class Rule:
     @property
     def is_judged(self) -> bool:
         """Whether a match's key holds more than the values of the group."""
-        return bool(self.value) or self.kind in {"ratio", "sequence"}
+        return bool(self.value) or self.is_marked
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether behind a match's key stands for what the line will do."""
+        return self.kind in {"ratio", "sequence"}
 
     @property
     def is_on_grid(self) -> bool:
         """Whether its window slides by slices (see ``grid``)."""
-        return self.kind in {"ratio", "metric", "spike"}
+        return self.kind in ON_GRID
 
     @property
     def counted(self) -> str:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 # of that.  Half a microsecond of slack makes "exactly one span apart" come out exactly.
 HALF_TICK = 5e-7
 
+TIME_BYTES = 24 + 9
+"""A time with its place in a window, by sys.getsizeof on CPython 3.11."""
+
 SHORT = 64
 """Limits below which a window's times are held in a list."""
 

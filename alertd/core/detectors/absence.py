@@ -34,7 +34,7 @@ from alertd.core.detectors.detector import NEW, Detector, Frozen
 from alertd.core.escape import shortened, visible
 from alertd.core.events import PASSED, Match, Silence
 from alertd.core.phrases import lines_of, listed
-from alertd.core.windows import Window, exact
+from alertd.core.windows import TIME_BYTES, Window, exact
 from alertd.core.wording import duration, exactly, ordinal, plural
 
 if TYPE_CHECKING:
@@ -43,9 +43,6 @@ if TYPE_CHECKING:
     from alertd.core.daily import Daily
     from alertd.core.events import Alert
     from alertd.core.rules import Rule
-
-_TIME_BYTES = 24 + 9
-"""A time of a window with its place in a deque, by sys.getsizeof on CPython 3.11."""
 
 _SCHEDULE_BYTES = 4 * 24
 """From when on it counts, what it judged last, what it will judge, and from when on for that."""
@@ -92,7 +89,7 @@ class Absence(Detector):
     @staticmethod
     def worst_case_bytes(rule: Rule) -> int:
         """Compute what one key remembers at most, beside what all kinds do."""
-        return (rule.more_than + 1) * _TIME_BYTES + _SCHEDULE_BYTES
+        return (rule.more_than + 1) * TIME_BYTES + _SCHEDULE_BYTES
 
     @staticmethod
     def is_timed(rule: Rule) -> bool:

@@ -77,6 +77,9 @@ class Detector(ABC):
     asks_since: ClassVar[bool] = False
     """Whether detectors of this kind must know from when on their rule has been watching."""
 
+    chooses_evidence: ClassVar[bool] = False
+    """Whether only they know which lines they will show; else who feeds matches keeps each line."""
+
     noun: ClassVar[str] = "event"
     """What ``since_last`` counts."""
 
@@ -102,6 +105,12 @@ class Detector(ABC):
         """Tell whether time alone can change what a detector of this rule has to say."""
         del rule
         return False
+
+    @staticmethod
+    def may_begin(match: Match) -> bool:
+        """Tell whether a key can begin with a match; one that cannot would only push others out."""
+        del match
+        return True
 
     @staticmethod
     def awaited(rule: Rule) -> Iterable[tuple[str, ...]]:

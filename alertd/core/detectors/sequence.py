@@ -40,7 +40,7 @@ from alertd.core.events import Match  # noqa: TC001 - msgspec reads the annotati
 from alertd.core.evidence import LINE_CHARS, EvidenceOfSteps, shortened
 from alertd.core.phrases import step_of
 from alertd.core.rules import STEPS
-from alertd.core.windows import HALF_TICK, SHORT
+from alertd.core.windows import HALF_TICK, SHORT, TIME_BYTES, exact
 from alertd.core.wording import duration, exactly
 
 if TYPE_CHECKING:
@@ -51,12 +51,10 @@ _WORDS = 200
 """Characters of a step's description that an alert keeps."""
 
 # By sys.getsizeof on CPython 3.11: what holds the steps of a key, a step's list or deque with its
-# place there, a time with its place there, and the line behind which a step is to be absent, of
-# characters outside the BMP.
+# place there, and the line behind which a step is to be absent, of characters outside the BMP.
 BASE_BYTES = 150
 LIST_BYTES = 140
 DEQUE_BYTES = 770
-TIME_BYTES = 24 + 9
 LINE_BYTES = 1_000 + 4 * LINE_CHARS
 
 
@@ -93,6 +91,7 @@ class InOrder(Detector):
 
     __slots__ = ("_absent", "_reach", "_starts", "_waiting")
 
+    chooses_evidence = True
     noun = "sequence"
     evidence: EvidenceOfSteps
 
@@ -125,6 +124,11 @@ class InOrder(Detector):
     def is_timed(rule: Rule) -> bool:
         """Tell whether a step is to be absent."""
         return len(present(rule)) < len(rule.steps)
+
+    @staticmethod
+    def may_begin(match: Match) -> bool:
+        """Tell whether a match will do for the first step; the latest one stands first."""
+        return match.key[-1][-1] == STEPS[0]
 
     @staticmethod
     def asked(rule: Rule, lines: str, per: str) -> str:
@@ -178,9 +182,7 @@ class InOrder(Detector):
             return None
         if not self._absent:
             return self._complete(match, since)
-        # In whole microseconds, like any time.
-        deadline = round((match.time + self._rule.within) * 1_000_000) / 1_000_000
-        self._waiting = _Waiting(deadline, since, shortened(match))
+        self._waiting = _Waiting(exact(match.time + self._rule.within), since, shortened(match))
         return None
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from alertd.core.detectors.detector import NEW, Detector, Frozen
-from alertd.core.windows import Window
+from alertd.core.windows import TIME_BYTES, Window
 from alertd.core.wording import duration, exactly, ordinal, plural
 
 if TYPE_CHECKING:
@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from alertd.core.rules import Rule
 
 HISTOGRAM_SLICES = 24
-
-TIME_BYTES = 24 + 9
-"""A time of a window with its place in a deque, by sys.getsizeof on CPython 3.11."""
 
 
 class Threshold(Detector):

@@ -68,10 +68,8 @@ class Matcher:
         self.confirmations = [confirmation(rule) for rule in self.rules]
         self.names = [rule.name for rule in self.rules]
         # Where something stands behind the key, and how long it is with that.
-        self.judged = {
-            n: len(rule.group_by) + 1
-            for n, rule in enumerate(self.rules)
-            if rule.kind in {"ratio", "sequence"}
+        self.marked = {
+            n: len(rule.group_by) + 1 for n, rule in enumerate(self.rules) if rule.is_marked
         }
         self.match_of = {rule.name: rule.match for rule in self.rules}
         self.is_multiline = source.format == "csv" and source.multiline

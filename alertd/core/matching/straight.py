@@ -165,7 +165,12 @@ def _refuse(_row: Row) -> tuple[str, ...] | None:
 def _test(
     conditions: list[tuple[int, frozenset[str]]], rule: Rule, places: dict[str, int]
 ) -> RowTest:
-    """Make a rule's test, from places in the row and the texts that may stand there."""
+    """
+    Make a rule's test, from places in the row and the texts that may stand there.
+
+    One field that is asked for and one that is grouped by are what most rules have; a test for no
+    more takes less than half as long.
+    """
     key = [places[name] for name in rule.keyed_by]
     (first, texts), *others = conditions
     if others or len(key) != 1:

@@ -230,7 +230,7 @@ class Turn:
         confirmations, names, time_of = matcher.confirmations, matcher.names, matcher.time_of
         path, base, longest = self._path, self._base, matcher.source.max_line
         is_plain, read_at, latest = matcher.is_plain, self._batch.read_at, self._latest
-        add, judged = self._matches.append, matcher.judged
+        add, marked = self._matches.append, matcher.marked
         last_end = unparsable = -1
         for hit in hits:
             end = hit >> shift
@@ -286,12 +286,12 @@ class Turn:
                     counters.undecodable += 1
                     shown = matcher.spell(raw)
             line_shown = shown
-            if number in judged:
+            if number in marked:
                 if key[-1] == MISS:
                     # What only makes a share smaller is shown to nobody.
                     line_shown = ""
-                elif len(key) > judged[number]:
-                    *others, key = keys_in(key, judged[number])
+                elif len(key) > marked[number]:
+                    *others, key = keys_in(key, marked[number])
                     for other in others:
                         add(Match(names[number], other, time, path, base + start, shown, own_time))
             add(Match(names[number], key, time, path, base + start, line_shown, own_time))
