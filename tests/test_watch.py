@@ -1,4 +1,4 @@
-"""What the watch remembers of files goes when they do: rotation makes new ones for ever."""
+"""The loop: who is read next, when it commits, and that what it remembers stays bounded."""
 
 from __future__ import annotations
 
